@@ -1,0 +1,360 @@
+// From a hook's request to its answer, for any definition: check the spec, ask the kind, check its answer, add
+// what all kinds share. Pure: the clock, the keys and the settings come in as arguments.
+import * as z from 'zod'
+import type { Change } from './changes.ts'
+import { findChanges } from './changes.ts'
+import { findFault } from './check.ts'
+import { type Condition, type ConditionInput, findCondition, stampConditions } from './conditions.ts'
+import type { Credentials } from './credentials.ts'
+import {
+  type Answer,
+  type ClockContext,
+  type Composite,
+  type Decorator,
+  type FinalAnswer,
+  type Hold,
+  type Parent,
+  type Related,
+  type Settings,
+  storedVersion,
+} from './definition.ts'
+import { heldChildren } from './hold.ts'
+import { isRecord, type KubernetesObject } from './kubernetes.ts'
+import { groupKey, observe } from './observed.ts'
+import type { ResourceType } from './resources.ts'
+import { describeProblems, parse } from './schema.ts'
+import type {
+  CompositeRequest,
+  CompositeResponse,
+  CustomizeRequest,
+  CustomizeResponse,
+  DecoratorRequest,
+  DecoratorResponse,
+  ObservedGroups,
+  RelatedResourceRule,
+} from './wire.ts'
+
+/** What an answer may depend on beside the request. */
+export interface Environment {
+  now: Date
+  credentials: Credentials
+  settings: Settings
+}
+
+/** An answer, and what there is to tell about it. */
+export interface Evaluation<Response> {
+  response: Response
+  /** Why nothing was done; undefined when the answer is the kind's own. */
+  hold?: { reason: string; message: string }
+  /** A fault of the kind itself, behind a hold: for the log, at level error. */
+  defect?: string
+  changes: readonly Change[]
+  /** False when the same request may have another answer later: no ETag then. */
+  cacheable: boolean
+}
+
+/** After so many seconds a desired child that does not appear is taken to collide with somebody else's object. */
+export const nameTakenAfterSeconds = 10
+
+/** Reasons that the SDK itself gives. */
+export const reasons = {
+  invalidSpec: 'InvalidSpec',
+  invalidChild: 'InvalidChild',
+  nameTaken: 'NameTaken',
+} as const
+
+/** Answers a CompositeController's sync or finalize hook. Throws only what the kind's own code throws. */
+export function evaluateComposite(
+  definition: Composite,
+  request: CompositeRequest,
+  environment: Environment,
+): Evaluation<CompositeResponse> {
+  const { version } = storedVersion(definition)
+  const namespace = request.parent.metadata.namespace
+  const finalizing = request.finalizing && definition.finalize !== undefined
+  const parsed = parse(version.spec, request.parent.spec ?? {}, 'spec')
+  if (parsed.problems !== undefined) {
+    // Nothing was ever made of it, so there is nothing to clean up.
+    if (finalizing && isEmpty(request.children)) return released(request)
+    const message = describeProblems(parsed.problems)
+    return held(definition, request, environment, { hold: { reason: reasons.invalidSpec, message } })
+  }
+  const parent = { ...request.parent, spec: parsed.value } as unknown as Parent
+  const context = contextOf(definition, request.children, request.related, namespace, environment)
+  const answer: Answer | FinalAnswer | Hold =
+    finalizing && definition.finalize !== undefined
+      ? definition.finalize(parent, context)
+      : definition.sync(parent, context)
+  if ('hold' in answer) return held(definition, request, environment, answer)
+
+  const children = answer.children.filter((child) => child !== undefined)
+  const fault = findFault(children, definition.children, namespace)
+  if (fault !== undefined) {
+    const evaluation = held(definition, request, environment, {
+      hold: { reason: reasons.invalidChild, message: fault },
+    })
+    return { ...evaluation, defect: fault }
+  }
+  const finalized = isFinal(answer)
+  const changes = findChanges(children, request.children, namespace)
+  const missing = request.finalizing ? [] : changes.filter(({ action }) => action === 'create')
+  const status = request.parent.status as { conditions?: Condition[] } | undefined
+  const applied = appliedCondition(missing, status?.conditions, environment.now)
+  const nameTaken = applied.reason === reasons.nameTaken
+  const resyncAfterSeconds =
+    missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
+  return {
+    response: {
+      status: {
+        ...answer.status,
+        conditions: stampConditions(
+          summarize(answer.conditions, applied, nameTaken ? applied : undefined),
+          status?.conditions ?? [],
+          environment.now,
+          request.parent.metadata.generation,
+        ),
+      },
+      children,
+      ...(resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds }),
+      ...(request.finalizing ? { finalized } : {}),
+    },
+    ...(nameTaken ? { hold: { reason: applied.reason, message: applied.message } } : {}),
+    changes,
+    cacheable: definition.clock !== true && missing.length === 0,
+  }
+}
+
+/** Answers a DecoratorController's sync or finalize hook. Throws only what the decorator's own code throws. */
+export function evaluateDecorator(
+  definition: Decorator,
+  request: DecoratorRequest,
+  environment: Environment,
+): Evaluation<DecoratorResponse> {
+  const namespace = request.object.metadata.namespace
+  const context = contextOf(definition, request.attachments, request.related, namespace, environment)
+  const object = request.object as KubernetesObject & { metadata: { name: string } }
+  const answer =
+    request.finalizing && definition.finalize !== undefined
+      ? definition.finalize(object, context)
+      : definition.sync(object, context)
+  const cacheable = definition.clock !== true
+  const final = request.finalizing ? { finalized: isFinal(answer) } : {}
+  const again = answer.resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds: answer.resyncAfterSeconds }
+  if ('hold' in answer) {
+    const response = { attachments: heldChildren(request.attachments), ...again, ...final }
+    return { response, hold: answer.hold, changes: [], cacheable }
+  }
+  const attachments = answer.attachments.filter((attachment) => attachment !== undefined)
+  const fault = findFault(attachments, definition.attachments, namespace)
+  if (fault !== undefined) {
+    const response = { attachments: heldChildren(request.attachments), ...final }
+    return { response, hold: { reason: reasons.invalidChild, message: fault }, defect: fault, changes: [], cacheable }
+  }
+  const { labels, annotations } = answer
+  return {
+    response: { attachments, ...(labels && { labels }), ...(annotations && { annotations }), ...again, ...final },
+    changes: findChanges(attachments, request.attachments, namespace),
+    cacheable,
+  }
+}
+
+/** Answers a customize hook. A namespaced parent gets to see nothing outside its own namespace. */
+export function evaluateCustomize(definition: Composite | Decorator, request: CustomizeRequest): CustomizeResponse {
+  const parentNamespace = request.parent.metadata.namespace
+  let related: readonly Related[] = []
+  if (definition.controller === 'composite') {
+    const parsed = parse(storedVersion(definition).version.spec, request.parent.spec ?? {}, 'spec')
+    // An invalid spec asks for nothing; the sync that follows says what is wrong with it.
+    if (parsed.problems === undefined) {
+      related = definition.related?.({ ...request.parent, spec: parsed.value } as unknown as Parent) ?? []
+    }
+  } else {
+    related = definition.related?.(request.parent as KubernetesObject & { metadata: { name: string } }) ?? []
+  }
+  const rules = related.map((wanted) => relatedRule(wanted, parentNamespace, definition.relatedTypes))
+  const narrowed = parentNamespace !== undefined && hookVersion(request.controller, 'customize') === 'v1'
+  return { relatedResources: narrowed ? rules.map(ofOwnNamespace) : rules }
+}
+
+/**
+ * The hook version that a controller asks for. Metacontroller before 4 knows none, and drops the field.
+ */
+function hookVersion(controller: KubernetesObject, hook: string): string {
+  const { spec } = controller
+  const hooks = isRecord(spec) && isRecord(spec.hooks) ? spec.hooks[hook] : undefined
+  return isRecord(hooks) && typeof hooks.version === 'string' ? hooks.version : 'v1'
+}
+
+/**
+ * What a rule becomes under v1. There a selector without a namespace means the parent's own, and a name without one any
+ * namespace's; and Metacontroller 1.5 keeps answers by the parent's name and generation alone, so that an answer that
+ * names a namespace is also taken for the parent of that name in another, whose sync then fails for ever.
+ */
+function ofOwnNamespace({ apiVersion, resource, labelSelector }: RelatedResourceRule): RelatedResourceRule {
+  return { apiVersion, resource, labelSelector: labelSelector ?? {} }
+}
+
+function relatedRule(
+  wanted: Related,
+  parentNamespace: string | undefined,
+  declared: readonly ResourceType[] | undefined,
+): RelatedResourceRule {
+  const { type, names, labels } = wanted
+  const namespace = wanted.namespace ?? parentNamespace
+  if (parentNamespace !== undefined && (namespace !== parentNamespace || !type.namespaced)) {
+    throw new Error(`a parent in namespace "${parentNamespace}" asked for ${type.kind} in "${namespace}"`)
+  }
+  if (declared !== undefined && !declared.some((one) => groupKey(one) === groupKey(type))) {
+    // Metacontroller has no right to watch it, and would wait for it for ever.
+    throw new Error(`${type.apiVersion} ${type.kind} is asked for but not among relatedTypes`)
+  }
+  return {
+    apiVersion: type.apiVersion,
+    resource: type.resource,
+    ...(namespace !== undefined && type.namespaced ? { namespace } : {}),
+    ...(names ? { names: [...names] } : { labelSelector: { matchLabels: { ...labels } } }),
+  }
+}
+
+function contextOf<Children extends ResourceType>(
+  definition: { clock?: boolean },
+  children: ObservedGroups,
+  related: ObservedGroups,
+  namespace: string | undefined,
+  environment: Environment,
+): ClockContext<Children> {
+  const context = {
+    observed: observe<Children>(children, namespace),
+    related: observe<ResourceType>(related, namespace),
+    credentials: environment.credentials,
+    settings: environment.settings,
+  }
+  return {
+    ...context,
+    get now() {
+      // The types hide it; this keeps an undeclared read from being answered out of a cache for ever.
+      if (definition.clock !== true) throw new Error('the definition reads `now` without declaring `clock: true`')
+      return environment.now
+    },
+  }
+}
+
+function held(
+  definition: Composite,
+  request: CompositeRequest,
+  environment: Environment,
+  hold: Hold,
+): Evaluation<CompositeResponse> {
+  const { conditions: before = [], ...previous } = (request.parent.status ?? {}) as { conditions?: Condition[] }
+  delete (previous as { observedGeneration?: number }).observedGeneration
+  const { reason, message } = hold.hold
+  const { phase: phases } = storedVersion(definition).version.status.shape
+  // A status that the CRD does not allow would be refused, and nobody would learn why it is held.
+  const canFail = phases !== undefined && z.safeParse(phases, 'Failed').success
+  const phase = canFail && isEmpty(request.children) ? { phase: 'Failed' } : {}
+  const stated = hold.conditions ?? []
+  const kept = before.filter(({ type }) => !ofSdk.has(type) && findCondition(stated, type) === undefined)
+  const applied = findCondition(before, 'Applied') ?? {
+    type: 'Applied',
+    status: 'Unknown',
+    reason,
+    message: 'nothing was applied yet',
+  }
+  const conditions = summarize([...kept, ...stated], applied, { reason, message })
+  return {
+    response: {
+      status: {
+        ...previous,
+        ...phase,
+        ...hold.status,
+        conditions: stampConditions(conditions, before, environment.now, request.parent.metadata.generation),
+      },
+      children: heldChildren(request.children),
+      ...(hold.resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds: hold.resyncAfterSeconds }),
+      ...(request.finalizing ? { finalized: false } : {}),
+    },
+    hold: hold.hold,
+    changes: [],
+    cacheable: definition.clock !== true,
+  }
+}
+
+function released(request: CompositeRequest): Evaluation<CompositeResponse> {
+  const status = (request.parent.status ?? {}) as Record<string, unknown>
+  return { response: { status, children: [], finalized: true }, changes: [], cacheable: true }
+}
+
+const ofSdk = new Set(['Reconciling', 'Stalled', 'Applied'])
+
+// Ready first, then kstatus' two, so that generic tools (kubectl wait, Flux, Argo CD) understand every kind:
+// https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
+function summarize(
+  conditions: readonly ConditionInput[],
+  applied: ConditionInput,
+  stalled: { reason: string; message: string } | undefined,
+): ConditionInput[] {
+  const stated = (type: string) => findCondition(conditions, type)
+  const ready: ConditionInput = stalled
+    ? { type: 'Ready', status: 'False', ...pick(stalled) }
+    : (stated('Ready') ?? { type: 'Ready', status: 'Unknown', reason: 'Unknown', message: 'the kind does not say' })
+  const busy = stalled === undefined && (ready.status !== 'True' || applied.status !== 'True')
+  const reconciling: ConditionInput = busy
+    ? { type: 'Reconciling', status: 'True', ...pick(ready.status === 'True' ? applied : ready) }
+    : { type: 'Reconciling', status: 'False', reason: stalled ? 'Stalled' : 'Settled', message: '' }
+  const stall: ConditionInput = stalled
+    ? { type: 'Stalled', status: 'True', ...pick(stalled) }
+    : { type: 'Stalled', status: 'False', reason: 'Progressing', message: '' }
+  return [
+    ready,
+    stalled === undefined ? (stated('Reconciling') ?? reconciling) : reconciling,
+    stalled === undefined ? (stated('Stalled') ?? stall) : stall,
+    applied,
+    ...conditions.filter(({ type }) => type !== 'Ready' && !ofSdk.has(type)),
+  ]
+}
+
+function pick({ reason, message }: { reason: string; message: string }) {
+  return { reason, message }
+}
+
+// When somebody else's object has a child's name, Metacontroller neither says so nor tries again before the next
+// sync. All that can be seen is that the child does not appear; the condition's own transition time says for how long.
+function appliedCondition(
+  missing: readonly Change[],
+  before: readonly Condition[] | undefined,
+  now: Date,
+): ConditionInput {
+  if (missing.length === 0) return { type: 'Applied', status: 'True', reason: 'AllPresent', message: '' }
+  const names = missing.map(({ kind, name }) => `${kind}/${name}`)
+  const waiting: ConditionInput = {
+    type: 'Applied',
+    status: 'False',
+    reason: 'Creating',
+    message: `waiting for ${names.join(', ')} to appear`,
+  }
+  const previous = findCondition(before, 'Applied')
+  if (previous?.status !== 'False') return waiting
+  const earlier =
+    /^(?:waiting for )?(.*) (?:to appear|cannot be created:.*)$/.exec(previous.message)?.[1]?.split(', ') ?? []
+  const seconds = (now.getTime() - Date.parse(previous.lastTransitionTime)) / 1000
+  if (previous.reason !== reasons.nameTaken && seconds < nameTakenAfterSeconds) {
+    // Children become visible one by one: a status that counted them down would be written as often.
+    return names.every((name) => earlier.includes(name)) ? { ...waiting, message: previous.message } : waiting
+  }
+  // While the set still shrinks, somebody is at work: a slow API server takes no names.
+  if (names.length !== earlier.length || !names.every((name) => earlier.includes(name))) return waiting
+  return {
+    type: 'Applied',
+    status: 'False',
+    reason: reasons.nameTaken,
+    message: `${names.join(', ')} cannot be created: an object of that name exists that belongs to something else, and it is left alone; rename or delete it, or give this resource another name`,
+  }
+}
+
+function isFinal(answer: object): boolean {
+  return 'finalized' in answer && answer.finalized === true
+}
+
+function isEmpty(groups: ObservedGroups): boolean {
+  return Object.values(groups).every((group) => Object.keys(group).length === 0)
+}

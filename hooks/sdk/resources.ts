@@ -1,0 +1,85 @@
+// The kinds of object that a hook may emit, each with the plural that Metacontroller needs and the way it is
+// updated. Types come from kubernetes-types: client-node's model classes are not wire types (`_from`, Date …).
+import type * as apps from 'kubernetes-types/apps/v1.js'
+import type * as batch from 'kubernetes-types/batch/v1.js'
+import type * as core from 'kubernetes-types/core/v1.js'
+import type * as networking from 'kubernetes-types/networking/v1.js'
+import type * as policy from 'kubernetes-types/policy/v1.js'
+import type * as rbac from 'kubernetes-types/rbac/v1.js'
+import type { KubernetesObject, ObjectMeta } from './kubernetes.ts'
+
+/** How Metacontroller brings an observed child to what is desired. `Rolling*` hangs after the first child: never. */
+export type UpdateMethod = 'InPlace' | 'Recreate' | 'OnDelete'
+
+/** A kind of object, and the TypeScript type of its objects as they travel in JSON. */
+export interface ResourceType<Resource extends KubernetesObject = KubernetesObject> {
+  readonly apiVersion: Resource['apiVersion']
+  readonly kind: Resource['kind']
+  /** Plural, lower case: `statefulsets`. */
+  readonly resource: string
+  readonly namespaced: boolean
+  readonly updateMethod: UpdateMethod
+  /** Never set: it only carries the type. */
+  readonly wire?: Resource
+}
+
+/** One rule of a Role: https://kubernetes.io/docs/reference/access-authn-authz/rbac/ */
+export type PolicyRule = rbac.PolicyRule
+
+/** The objects of a resource type. */
+export type ObjectOf<Type extends ResourceType> = NonNullable<Type['wire']>
+
+/** A kubernetes-types interface as a hook must write it: type and name are there, the rest as it was. */
+type Wire<Model> = {
+  [Field in keyof Model as Field extends 'apiVersion' | 'kind' | 'metadata' ? never : Field]: Model[Field]
+} & {
+  apiVersion: Model extends { apiVersion?: infer Version extends string } ? Version : string
+  kind: Model extends { kind?: infer Kind extends string } ? Kind : string
+  metadata: ObjectMeta & { name: string }
+}
+
+/** Describes a kind of object; `updateMethod` is InPlace unless the kind's template cannot change in place. */
+export function resourceType<Resource extends KubernetesObject>(
+  apiVersion: Resource['apiVersion'],
+  kind: Resource['kind'],
+  resource: string,
+  options: { namespaced?: boolean; updateMethod?: UpdateMethod } = {},
+): ResourceType<Resource> {
+  return { apiVersion, kind, resource, namespaced: true, updateMethod: 'InPlace', ...options }
+}
+
+export type StatefulSet = Wire<apps.StatefulSet>
+export type Deployment = Wire<apps.Deployment>
+export type Service = Wire<core.Service>
+export type ConfigMap = Wire<core.ConfigMap>
+export type Secret = Wire<core.Secret>
+export type ServiceAccount = Wire<core.ServiceAccount>
+export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
+export type Job = Wire<batch.Job>
+export type CronJob = Wire<batch.CronJob>
+export type PodDisruptionBudget = Wire<policy.PodDisruptionBudget>
+export type NetworkPolicy = Wire<networking.NetworkPolicy>
+export type Role = Wire<rbac.Role>
+export type RoleBinding = Wire<rbac.RoleBinding>
+
+export const StatefulSet = resourceType<StatefulSet>('apps/v1', 'StatefulSet', 'statefulsets')
+export const Deployment = resourceType<Deployment>('apps/v1', 'Deployment', 'deployments')
+export const Service = resourceType<Service>('v1', 'Service', 'services')
+export const ConfigMap = resourceType<ConfigMap>('v1', 'ConfigMap', 'configmaps')
+export const Secret = resourceType<Secret>('v1', 'Secret', 'secrets')
+export const ServiceAccount = resourceType<ServiceAccount>('v1', 'ServiceAccount', 'serviceaccounts')
+export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
+  'v1',
+  'PersistentVolumeClaim',
+  'persistentvolumeclaims',
+)
+export const Job = resourceType<Job>('batch/v1', 'Job', 'jobs')
+export const CronJob = resourceType<CronJob>('batch/v1', 'CronJob', 'cronjobs')
+export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(
+  'policy/v1',
+  'PodDisruptionBudget',
+  'poddisruptionbudgets',
+)
+export const NetworkPolicy = resourceType<NetworkPolicy>('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies')
+export const Role = resourceType<Role>('rbac.authorization.k8s.io/v1', 'Role', 'roles')
+export const RoleBinding = resourceType<RoleBinding>('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings')
