@@ -1,0 +1,198 @@
+// The CronJob <name>-backup, and the Job of a last backup: the same pod on a schedule, and once.
+import type { JobSpec } from 'kubernetes-types/batch/v1.js'
+import type { Container, EnvVar, PodSpec, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import type { Settings } from '../../sdk/definition.ts'
+import { prefixedImage } from '../../sdk/images.ts'
+import { placement } from '../../sdk/podspec.ts'
+import { canonicalQuantity } from '../../sdk/quantity.ts'
+import type { CronJob, Job } from '../../sdk/resources.ts'
+import { backupPath, dumpKey, storeKey } from './backup-scripts.ts'
+import { paths } from './engines/engine.ts'
+import { engineOf } from './engines/index.ts'
+import { host, labels, names, selectorLabels } from './names.ts'
+import {
+  containerSecurity,
+  engineImageFields,
+  podSecurity,
+  pullSecrets,
+  scriptVolume,
+  secretMode,
+  superuserVolume,
+} from './pod.ts'
+import { backupResources, helperResources } from './resources.ts'
+import { periodSeconds } from './schedule.ts'
+import type { Database } from './schema.ts'
+
+/** The official image of rclone: the engines' images have no client for S3. */
+const uploadImage = 'rclone/rclone:1.71.0'
+
+export function backupSchedule(db: Database, settings: Settings, state?: 'suspended'): CronJob | undefined {
+  const { backup } = db.spec
+  if (!backup.enabled) return undefined
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: { name: names(db).backup, labels: labels(db, 'backup') },
+    spec: {
+      schedule: backup.schedule,
+      timeZone: backup.timeZone,
+      // A stopped database cannot be dumped.
+      suspend: backup.suspend || db.spec.suspend || state === 'suspended',
+      concurrencyPolicy: 'Forbid',
+      startingDeadlineSeconds: 3600,
+      successfulJobsHistoryLimit: 3,
+      failedJobsHistoryLimit: 3,
+      jobTemplate: {
+        metadata: { labels: labels(db, 'backup') },
+        spec: { ...backupJob(db, settings, 'prune'), ttlSecondsAfterFinished: 7 * 86400 },
+      },
+    },
+  }
+}
+
+/** The last backup. It stays until the Database is gone, because its result decides what follows. */
+export function finalBackup(db: Database, settings: Settings): Job {
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: names(db).finalBackup, labels: labels(db, 'backup') },
+    spec: backupJob(db, settings, 'keep'),
+  }
+}
+
+function backupJob(db: Database, settings: Settings, older: 'prune' | 'keep'): JobSpec {
+  return {
+    backoffLimit: 2,
+    activeDeadlineSeconds: db.spec.backup.activeDeadlineSeconds,
+    template: {
+      metadata: { labels: { ...db.spec.pod.labels, ...labels(db, 'backup') } },
+      spec: podSpec(db, settings, older),
+    },
+  }
+}
+
+function podSpec(db: Database, settings: Settings, older: 'prune' | 'keep'): PodSpec {
+  const { nodeSelector, tolerations, priorityClassName } = placement(db.spec.pod, selectorLabels(db, 'backup'))
+  return {
+    // A failed pod stays, and with it its log.
+    restartPolicy: 'Never',
+    serviceAccountName: names(db).serviceAccount,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...pullSecrets(db),
+    securityContext: podSecurity(engineOf(db).uid),
+    ...(nodeSelector && { nodeSelector }),
+    ...(tolerations && { tolerations }),
+    ...(priorityClassName && { priorityClassName }),
+    initContainers: [dump(db, settings)],
+    containers: [store(db, settings, older)],
+    volumes: volumes(db),
+  }
+}
+
+function dump(db: Database, settings: Settings): Container {
+  return {
+    name: 'dump',
+    ...engineImageFields(db, settings),
+    command: ['bash', `${paths.scripts}/${dumpKey}`],
+    env: [
+      ...commonEnv(db),
+      { name: 'DATABASE_HOST', value: host(db, names(db).primary) },
+      { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
+    ],
+    resources: backupResources(db),
+    securityContext: containerSecurity,
+    volumeMounts: [...commonMounts, { name: 'superuser-credentials', mountPath: paths.superuser, readOnly: true }],
+  }
+}
+
+function store(db: Database, settings: Settings, older: 'prune' | 'keep'): Container {
+  const s3 = db.spec.backup.destination?.s3
+  const retention = older === 'prune' ? periodSeconds(db.spec.backup.retention) : undefined
+  const image =
+    s3 === undefined
+      ? engineImageFields(db, settings)
+      : { image: prefixedImage(db.spec.backup.uploadImage ?? uploadImage, settings) }
+  return {
+    name: 'store',
+    ...image,
+    command: ['sh', `${paths.scripts}/${storeKey}`],
+    env: [
+      ...commonEnv(db),
+      ...(retention === undefined ? [] : [{ name: 'RETENTION_SECONDS', value: String(retention) }]),
+      ...s3Env(db),
+    ],
+    resources: s3 === undefined ? helperResources : backupResources(db),
+    securityContext: containerSecurity,
+    volumeMounts: [
+      ...commonMounts,
+      ...(s3?.caSecret === undefined ? [] : [{ name: 's3-ca', mountPath: '/etc/s3-ca', readOnly: true }]),
+    ],
+  }
+}
+
+function commonEnv(db: Database): EnvVar[] {
+  return [
+    { name: 'BACKUP_PATH', value: backupPath },
+    { name: 'DATABASE_NAME', value: db.metadata.name },
+    { name: 'HOME', value: '/tmp' },
+  ]
+}
+
+const commonMounts: VolumeMount[] = [
+  { name: 'scripts', mountPath: paths.scripts, readOnly: true },
+  { name: 'backup', mountPath: backupPath },
+  { name: 'tmp', mountPath: '/tmp' },
+]
+
+// rclone takes a remote from the environment: https://rclone.org/docs/#config-file, https://rclone.org/s3/
+function s3Env(db: Database): EnvVar[] {
+  const s3 = db.spec.backup.destination?.s3
+  if (s3 === undefined) return []
+  const prefix = s3.prefix ?? `${db.metadata.namespace}/${db.metadata.name}`
+  const remote = 'RCLONE_CONFIG_STORE'
+  const secretName = s3.credentialsSecret?.name
+  return [
+    { name: 'BACKUP_REMOTE', value: `store:${s3.bucket}/${prefix}` },
+    { name: 'RCLONE_CONFIG', value: '/tmp/rclone.conf' },
+    { name: `${remote}_TYPE`, value: 's3' },
+    { name: `${remote}_PROVIDER`, value: s3.endpoint === undefined ? 'AWS' : 'Other' },
+    { name: `${remote}_ENV_AUTH`, value: 'true' },
+    { name: `${remote}_REGION`, value: s3.region },
+    { name: `${remote}_FORCE_PATH_STYLE`, value: String(s3.forcePathStyle) },
+    ...(s3.endpoint === undefined ? [] : [{ name: `${remote}_ENDPOINT`, value: s3.endpoint }]),
+    ...(s3.caSecret === undefined ? [] : [{ name: 'RCLONE_CA_CERT', value: '/etc/s3-ca/ca.crt' }]),
+    ...(secretName === undefined
+      ? []
+      : [
+          { name: 'AWS_ACCESS_KEY_ID', valueFrom: { secretKeyRef: { name: secretName, key: 'access-key-id' } } },
+          {
+            name: 'AWS_SECRET_ACCESS_KEY',
+            valueFrom: { secretKeyRef: { name: secretName, key: 'secret-access-key' } },
+          },
+        ]),
+  ]
+}
+
+function volumes(db: Database): Volume[] {
+  const { destination, workSize } = db.spec.backup
+  const claimName = destination?.claim?.name
+  const ca = destination?.s3?.caSecret
+  const sizeLimit = workSize === undefined ? undefined : canonicalQuantity(workSize)
+  return [
+    scriptVolume(db, [dumpKey, storeKey]),
+    superuserVolume(db),
+    claimName === undefined
+      ? { name: 'backup', emptyDir: sizeLimit === undefined ? {} : { sizeLimit } }
+      : { name: 'backup', persistentVolumeClaim: { claimName } },
+    { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
+    ...(ca === undefined
+      ? []
+      : [
+          {
+            name: 's3-ca',
+            secret: { secretName: ca.name, defaultMode: secretMode, items: [{ key: ca.key, path: 'ca.crt' }] },
+          },
+        ]),
+  ]
+}

@@ -1,0 +1,86 @@
+// The ConfigMap <name>-config: the engine's configuration, and the scripts that run beside it.
+import { quantityToNumber } from '../../sdk/quantity.ts'
+import type { ConfigMap } from '../../sdk/resources.ts'
+import { backupScripts } from './backup-scripts.ts'
+import { type Configuration, paths } from './engines/engine.ts'
+import { engineOf } from './engines/index.ts'
+import { labels, names } from './names.ts'
+import { engineResources } from './resources.ts'
+import type { Database } from './schema.ts'
+
+/** The engine's files, sized from its memory limit. */
+export function configurationOf(db: Database): Configuration {
+  const { limits, requests } = engineResources(db)
+  return engineOf(db).configuration(db, quantityToNumber(limits?.memory ?? requests?.memory ?? '1Gi'))
+}
+
+/** Keys of the ConfigMap that are configuration; the others are scripts. */
+export function configurationKeys(db: Database): string[] {
+  return Object.keys(configurationOf(db).files).sort()
+}
+
+/** Keys of the ConfigMap that are scripts of the engine's pods. */
+export function scriptKeys(db: Database): string[] {
+  return Object.keys(engineScripts(db)).sort()
+}
+
+export function configuration(db: Database): ConfigMap {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: names(db).configuration, labels: labels(db) },
+    data: {
+      ...configurationOf(db).files,
+      ...engineScripts(db),
+      ...(db.spec.backup.destination === undefined ? {} : backupScripts(db)),
+    },
+  }
+}
+
+function engineScripts(db: Database): Record<string, string> {
+  const engine = engineOf(db)
+  const helpers = Object.entries(engine.helperScripts ?? {}).map(([name, body]) => [name, script(body)] as const)
+  return {
+    ...Object.fromEntries(helpers),
+    'accounts.sh': sourced(engine.accountsScript(db)),
+    'reload.sh': script(engine.reloadScript(db)),
+    'watch.sh': script(watchScript(db)),
+  }
+}
+
+function script(body: string): string {
+  return `#!/usr/bin/env bash\nset -Eeuo pipefail\n${body.trim()}\n`
+}
+
+// The entry points of the official images source what they find, so that nothing here may outlive it.
+function sourced(body: string): string {
+  return `#!/usr/bin/env bash\n(\nset -Eeuo pipefail\n${body.trim()}\n)\n`
+}
+
+// Kubernetes renews mounted ConfigMaps and Secrets in place, about a minute after they changed; no engine looks.
+function watchScript(db: Database): string {
+  const engine = engineOf(db)
+  const alive = engine.alive(db).map(quoted).join(' ')
+  return `
+trap 'exit 0' TERM INT
+applied=''
+while true; do
+  current=$(cat ${engine.configurationPath}/* ${paths.app}/* ${paths.superuser}/* ${db.spec.tls === undefined ? '' : `${paths.tls}/* `}| sha256sum)
+  if [ "$current" != "$applied" ] && ${alive} >/dev/null 2>&1; then
+    if bash ${paths.scripts}/accounts.sh && bash ${paths.scripts}/reload.sh; then
+      applied=$current
+      echo 'configuration and credentials are in force'
+    else
+      echo 'configuration or credentials could not be applied; trying again' >&2
+    fi
+  fi
+  # In the background, so that a signal does not wait for it.
+  sleep 5 &
+  wait $! || true
+done
+`
+}
+
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_./:=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}

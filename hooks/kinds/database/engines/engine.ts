@@ -1,0 +1,119 @@
+// What the kind has to know of an engine. Each engine is one file that states these facts.
+import type { EnvVar, EnvVarSource } from 'kubernetes-types/core/v1.js'
+import type { Database } from '../schema.ts'
+
+/** An engine's facts, and the texts that are written for it. */
+export interface Engine {
+  /** As a person writes it. */
+  title: string
+  /** Official image on Docker Hub. */
+  repository: string
+  port: number
+  /** User and group of the official image. */
+  uid: number
+  /** The engine's own administrator. */
+  superuser: string
+  /** Seconds that a graceful stop may take before the kernel ends it. */
+  stopSeconds: number
+  /** Seconds that starting may take, recovery after a crash included. */
+  startSeconds: number
+  /** Numbers of a version that make a release series, within which the data files stay readable. */
+  seriesLength(version: string): 1 | 2
+  /** Whether the engine may go back to an earlier version of the same series. */
+  mayDowngrade(version: string): boolean
+  /** Where the volume is mounted. */
+  dataPath(version: string): string
+  /** Where the configuration is mounted. */
+  configurationPath: string
+  /** Folders it writes to besides its data: the root file system is read-only. */
+  scratch: readonly Scratch[]
+  /** What the container runs; without a command, the image's own entry point with these arguments. */
+  command(db: Database): { command?: string[]; args: string[] }
+  env(db: Database): EnvVar[]
+  /** Exits 0 when the engine answers at all. */
+  alive(db: Database): string[]
+  /** Exits 0 when the engine serves clients. */
+  ready(db: Database): string[]
+  /** Parameters that users may not set. */
+  ownedParameters: readonly OwnedParameter[]
+  configuration(db: Database, memoryBytes: number): Configuration
+  /** Bash: makes database and accounts as the mounted credentials say, as often as it is run. */
+  accountsScript(db: Database): string
+  /** Bash: makes the running engine take over its mounted configuration. */
+  reloadScript(db: Database): string
+  /** Bash: writes a dump of everything to "$target", with "$work" as scratch, and verifies it. */
+  dumpScript(db: Database): string
+  /** Bash: scripts of the engine's own that the others call, by file name. */
+  helperScripts?: Readonly<Record<string, string>>
+  /** What serves metrics to Prometheus, from a container beside the engine. */
+  exporter: Exporter
+  /** How the file name of a backup ends. */
+  backupSuffix: string
+  uri(access: Access): string
+  jdbcUri(access: Access): string
+}
+
+/** An exporter logs in as `monitor`, who may read statistics and nothing else. */
+interface Exporter {
+  image: string
+  port: number
+  args: string[]
+  /** `password` takes the password from the Secret. */
+  env(db: Database, password: EnvVarSource): EnvVar[]
+}
+
+interface Scratch {
+  name: string
+  mountPath: string
+  /** Shared memory instead of disk. */
+  medium?: 'Memory'
+}
+
+/** The engine's files, and what of them it takes over only by a restart. */
+export interface Configuration {
+  /** By file name in `configurationPath`. */
+  files: Readonly<Record<string, string>>
+  /** Changes exactly when pods have to roll; hashed into the pod template. */
+  restart: string
+}
+
+/** What a client needs to connect. */
+export interface Access {
+  username: string
+  password: string
+  host: string
+  port: number
+  database: string
+  tls: boolean
+}
+
+/** A parameter that may not be set, and why. */
+interface OwnedParameter {
+  pattern: RegExp
+  reason: string
+}
+
+/** Where things are mounted, in the engine's pods and in those of backups. */
+export const paths = {
+  scripts: '/scripts',
+  app: '/etc/credentials/app',
+  superuser: '/etc/credentials/superuser',
+  tls: '/etc/tls',
+} as const
+
+/** The user of the exporter, and the key of the Secret that holds its password. */
+export const monitor = { username: 'monitor', key: 'monitor-password' } as const
+
+/** The user's parameters that the kind does not let him set, as a sentence; undefined when there are none. */
+export function parameterFault(db: Database, { ownedParameters }: Engine): string | undefined {
+  for (const name of Object.keys(db.spec.parameters ?? {})) {
+    const owned = ownedParameters.find(({ pattern }) => pattern.test(name))
+    if (owned !== undefined) return `spec.parameters.${name}: cannot be set: ${owned.reason}`
+  }
+  return undefined
+}
+
+/** Whole mebibytes, at least `least`. */
+export function mebibytes(bytes: number, least: number): number {
+  return Math.max(least, Math.floor(bytes / 1024 ** 2))
+}

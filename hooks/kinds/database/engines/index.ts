@@ -1,0 +1,12 @@
+import type { Database, EngineName } from '../schema.ts'
+import type { Engine } from './engine.ts'
+import { mongodb } from './mongodb.ts'
+import { mysql } from './mysql.ts'
+import { postgresql } from './postgresql.ts'
+
+const engines: Readonly<Record<EngineName, Engine>> = { postgresql, mysql, mongodb }
+
+/** The facts of a Database's engine. */
+export function engineOf(db: Database): Engine {
+  return engines[db.spec.engine]
+}

@@ -1,0 +1,30 @@
+// Database: PostgreSQL, MySQL or MongoDB from one resource.
+import { composite } from '../../sdk/definition.ts'
+import { PersistentVolumeClaim } from '../../sdk/resources.ts'
+import { children } from './children.ts'
+import { finalize } from './finalize.ts'
+import { claimLabels } from './names.ts'
+import { columns, rules, scale, spec, status } from './schema.ts'
+import { sync } from './sync.ts'
+
+export const database = composite({
+  group: 'example.com',
+  kind: 'Database',
+  plural: 'databases',
+  shortNames: ['db'],
+  categories: ['all'],
+  description:
+    'A PostgreSQL, MySQL or MongoDB database: its pods and volumes, configuration, credentials, Services and backups.',
+  versions: { v1: { spec, status, rules, columns, scale } },
+  storage: 'v1',
+  children,
+  // What the Role of a growing database holds, for its own claims alone.
+  grants: [{ apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'patch'] }],
+  sync,
+  finalize,
+  // Claims are made by the StatefulSet controller, which labels them as it selects its pods, and belong to nobody: they
+  // are only looked at.
+  relatedTypes: [PersistentVolumeClaim],
+  // Labels that follow from the name alone: see evaluateCustomize for what Metacontroller 1.5 would mix up otherwise.
+  related: (db) => [{ type: PersistentVolumeClaim, labels: claimLabels(db) }],
+})

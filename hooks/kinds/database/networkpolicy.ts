@@ -1,0 +1,75 @@
+// NetworkPolicies: who reaches the database, and what it and its backups reach.
+import type { NetworkPolicyEgressRule, NetworkPolicyPeer } from 'kubernetes-types/networking/v1.js'
+import { withoutEmpty } from '../../sdk/podspec.ts'
+import type { NetworkPolicy } from '../../sdk/resources.ts'
+import { engineOf } from './engines/index.ts'
+import { labels, names, selectorLabels } from './names.ts'
+import type { Database } from './schema.ts'
+
+export function networkPolicies(db: Database): NetworkPolicy[] {
+  if (!db.spec.networkPolicy.enabled) return []
+  return [databasePolicy(db), ...(db.spec.backup.destination === undefined ? [] : [backupPolicy(db)])]
+}
+
+function databasePolicy(db: Database): NetworkPolicy {
+  const { ingress = [], egress = [] } = withoutEmpty(db.spec.networkPolicy)
+  const { port, exporter } = engineOf(db)
+  const { monitoring } = db.spec
+  const replicas: NetworkPolicyPeer = { podSelector: { matchLabels: selectorLabels(db) } }
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: names(db).networkPolicy, labels: labels(db) },
+    spec: {
+      podSelector: { matchLabels: selectorLabels(db) },
+      policyTypes: ['Ingress', 'Egress'],
+      // An empty podSelector: every pod of this namespace.
+      ingress: [
+        { from: [{ podSelector: {} }, ...ingress], ports: [{ port, protocol: 'TCP' }] },
+        // Whoever collects metrics, in whatever namespace.
+        ...(monitoring.enabled
+          ? [{ from: [{ namespaceSelector: {} }], ports: [{ port: exporter.port, protocol: 'TCP' }] }]
+          : []),
+      ],
+      egress: [
+        ...nameResolution,
+        { to: [replicas], ports: [{ port, protocol: 'TCP' }] },
+        ...(egress.length === 0 ? [] : [{ to: egress }]),
+      ],
+    },
+  }
+}
+
+function backupPolicy(db: Database): NetworkPolicy {
+  const { port } = engineOf(db)
+  const s3 = db.spec.backup.destination?.s3
+  const upload: NetworkPolicyEgressRule[] =
+    s3 === undefined ? [] : [{ ports: [{ port: endpointPort(s3.endpoint), protocol: 'TCP' }] }]
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: names(db).backup, labels: labels(db, 'backup') },
+    spec: {
+      podSelector: { matchLabels: selectorLabels(db, 'backup') },
+      // Nothing connects to a backup.
+      policyTypes: ['Ingress', 'Egress'],
+      egress: [
+        ...nameResolution,
+        { to: [{ podSelector: { matchLabels: selectorLabels(db) } }], ports: [{ port, protocol: 'TCP' }] },
+        ...upload,
+      ],
+    },
+  }
+}
+
+// Two rules: Metacontroller tells ports by their number, and would make one of UDP and TCP in the same list.
+const nameResolution: NetworkPolicyEgressRule[] = (['UDP', 'TCP'] as const).map((protocol) => ({
+  to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } } }],
+  ports: [{ port: 53, protocol }],
+}))
+
+function endpointPort(endpoint: string | undefined): number {
+  if (endpoint === undefined) return 443
+  const { port, protocol } = new URL(endpoint)
+  return port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port)
+}

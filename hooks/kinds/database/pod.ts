@@ -1,0 +1,90 @@
+// What the pods of the engine and of its backups have in common.
+import type { Container, PodSecurityContext, SecurityContext, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import type { Settings } from '../../sdk/definition.ts'
+import { imageReference } from '../../sdk/images.ts'
+import { paths } from './engines/engine.ts'
+import { engineOf } from './engines/index.ts'
+import { names } from './names.ts'
+import type { Database } from './schema.ts'
+import { applicationSecret } from './secret.ts'
+
+/** The engine's image and when to pull it, for a container. */
+export function engineImageFields(db: Database, settings: Settings): Pick<Container, 'image' | 'imagePullPolicy'> {
+  const imagePullPolicy = db.spec.image?.pullPolicy
+  const image = imageReference(db.spec.image, { repository: engineOf(db).repository, tag: db.spec.version }, settings)
+  return { image, ...(imagePullPolicy && { imagePullPolicy }) }
+}
+
+/** Pod Security Standard "restricted": https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */
+export function podSecurity(id: number): PodSecurityContext {
+  return {
+    runAsNonRoot: true,
+    runAsUser: id,
+    runAsGroup: id,
+    fsGroup: id,
+    // Changing the owner of every file of a large volume at each start can take many minutes.
+    fsGroupChangePolicy: 'OnRootMismatch',
+    seccompProfile: { type: 'RuntimeDefault' },
+  }
+}
+
+export const containerSecurity: SecurityContext = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  privileged: false,
+  readOnlyRootFilesystem: true,
+  runAsNonRoot: true,
+}
+
+/** Secrets to pull images with. */
+export function pullSecrets(db: Database): { imagePullSecrets?: { name: string }[] } {
+  const imagePullSecrets = db.spec.imagePullSecrets ?? []
+  return imagePullSecrets.length === 0 ? {} : { imagePullSecrets }
+}
+
+/** Files that only the pod's own group may read. */
+export const secretMode = 0o440
+const scriptMode = 0o555
+
+/** Credentials as files: a password in the environment is inherited by every process and shown by debuggers. */
+export function credentialVolumes(db: Database): Volume[] {
+  return [
+    {
+      name: 'app-credentials',
+      secret: {
+        secretName: applicationSecret(db),
+        defaultMode: secretMode,
+        items: [
+          { key: 'username', path: 'username' },
+          { key: 'password', path: 'password' },
+        ],
+      },
+    },
+    superuserVolume(db),
+  ]
+}
+
+/** The administrator's password, and the one before it where there is one. */
+export function superuserVolume(db: Database): Volume {
+  return {
+    name: 'superuser-credentials',
+    secret: { secretName: names(db).secret, defaultMode: secretMode },
+  }
+}
+
+export const credentialMounts: VolumeMount[] = [
+  { name: 'app-credentials', mountPath: paths.app, readOnly: true },
+  { name: 'superuser-credentials', mountPath: paths.superuser, readOnly: true },
+]
+
+/** Scripts of the ConfigMap. */
+export function scriptVolume(db: Database, keys: readonly string[]): Volume {
+  return {
+    name: 'scripts',
+    configMap: {
+      name: names(db).configuration,
+      defaultMode: scriptMode,
+      items: keys.map((key) => ({ key, path: key })),
+    },
+  }
+}

@@ -1,0 +1,446 @@
+// What a Database is to those who ask for one: every field, its default, and what is refused.
+import * as z from 'zod'
+import type { Column, Parent, Scale } from '../../sdk/definition.ts'
+import { imageSchema } from '../../sdk/images.ts'
+import { dnsLabelPattern, dnsSubdomainPattern } from '../../sdk/names.ts'
+import {
+  annotationsSchema,
+  extraLabelsSchema,
+  networkPeersSchema,
+  podSchema,
+  resourcesSchema,
+} from '../../sdk/podspec.ts'
+import { immutable, listMap, quantity, rule, type ValidationRule } from '../../sdk/schema.ts'
+import { isTimeZone, periodPattern, scheduleFault, schedulePattern, timeZonePattern } from './schedule.ts'
+
+/** A resource of this kind, its spec checked and defaulted. */
+export type Database = Parent<z.output<typeof spec>, DatabaseStatus>
+
+export type DatabaseStatus = z.output<typeof status>
+export type EngineName = Database['spec']['engine']
+export type Phase = DatabaseStatus['phase']
+
+/** The longest name: a CronJob's is at most 52 characters, and its own ends in -backup. */
+export const maxNameLength = 45
+
+const objectName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(dnsSubdomainPattern, 'must be the name of an object: lower case letters, digits, - and .')
+
+const secretName = objectName.describe('Name of the Secret, in the same namespace.')
+
+// A size as storage is bought: whole numbers only. Kubernetes spells the decimal kilo "k", people "K".
+const size = rule(
+  z
+    .string()
+    .max(16)
+    .regex(/^[0-9]+[KMGT]i?$/, 'must be a whole number and a unit, such as 10Gi: K, M, G, T, Ki, Mi, Gi or Ti')
+    .refine((text) => !/^0+[KMGT]/.test(text), { message: 'must be more than nothing' }),
+  {
+    rule: "quantity(self.endsWith('K') ? self.replace('K', 'k') : self).compareTo(quantity(oldSelf.endsWith('K') ? oldSelf.replace('K', 'k') : oldSelf)) >= 0",
+    message:
+      'storage never shrinks: ask for the size it has or more, or create a smaller database and restore a backup',
+  },
+)
+
+const imageText = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^[a-zA-Z0-9./:@_-]+$/, 'must be an image reference')
+
+const storage = rule(
+  z.object({
+    size: size.describe('Size of the volume of each replica, such as 10Gi. It can grow, never shrink.'),
+    storageClass: objectName
+      .optional()
+      .describe("StorageClass of the volumes; the cluster's default when absent. It cannot be changed."),
+    resizeImage: imageText
+      .optional()
+      .describe('Image with kubectl that makes claims larger, instead of the official one.'),
+  }),
+  {
+    rule: 'has(self.storageClass) == has(oldSelf.storageClass) && (!has(self.storageClass) || self.storageClass == oldSelf.storageClass)',
+    message: 'the storage class cannot be changed: create a new database and restore a backup into it',
+    fieldPath: '.storageClass',
+  },
+)
+
+const s3 = z.object({
+  bucket: z
+    .string()
+    .min(3)
+    .max(63)
+    .regex(/^[a-z0-9][a-z0-9.-]*[a-z0-9]$/, 'must be the name of an S3 bucket')
+    .describe('Bucket that backups go to.'),
+  region: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[a-z0-9-]+$/, 'must be a region such as eu-central-1')
+    .default('us-east-1')
+    .describe('Region of the bucket.'),
+  prefix: z
+    .string()
+    .max(255)
+    .regex(/^[A-Za-z0-9!_.*'()-]+(\/[A-Za-z0-9!_.*'()-]+)*$/, 'must be a path without a leading or trailing slash')
+    .optional()
+    .describe('Path in the bucket; namespace/name of the database when absent.'),
+  endpoint: z
+    .string()
+    .max(512)
+    .regex(/^https?:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?$/, 'must be a URL such as https://minio.storage.svc:9000')
+    .optional()
+    .describe('URL of an S3-compatible server; that of AWS when absent.'),
+  forcePathStyle: z
+    .boolean()
+    .default(false)
+    .describe('Whether the bucket is part of the path, as MinIO and most own servers want it.'),
+  caSecret: z
+    .object({
+      name: secretName,
+      key: z.string().min(1).max(253).default('ca.crt').describe('Key that holds the certificates in PEM.'),
+    })
+    .optional()
+    .describe('Certificate authority of the endpoint, when it is none of the public ones.'),
+  credentialsSecret: z
+    .object({ name: secretName })
+    .optional()
+    .describe(
+      "Secret with the keys access-key-id and secret-access-key. When absent, the pod's own identity is used (IRSA, workload identity: see spec.serviceAccount.annotations).",
+    ),
+})
+
+const destination = rule(
+  z.object({
+    s3: s3.optional().describe('An S3 bucket.'),
+    claim: z
+      .object({ name: objectName.describe('Name of the PersistentVolumeClaim, in the same namespace.') })
+      .optional()
+      .describe('A PersistentVolumeClaim that exists already and is no part of the database.'),
+  }),
+  { rule: 'has(self.s3) != has(self.claim)', message: 'give either s3 or claim' },
+  (value) => (value.s3 === undefined) !== (value.claim === undefined),
+)
+
+const backup = rule(
+  z.object({
+    enabled: z.boolean().default(false).describe('Whether backups are taken on a schedule.'),
+    schedule: z
+      .string()
+      .min(1)
+      .max(100)
+      .regex(
+        schedulePattern,
+        'must be a cron expression of five fields, such as "0 2 * * *", or a macro such as @daily',
+      )
+      .superRefine((schedule, context) => {
+        const fault = schedulePattern.test(schedule) ? scheduleFault(schedule) : undefined
+        if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
+      })
+      .default('0 2 * * *')
+      .describe('When: a cron expression of five fields or a macro such as @daily.'),
+    timeZone: z
+      .string()
+      .max(64)
+      .regex(timeZonePattern, 'must be a time zone such as Europe/Berlin or Etc/UTC')
+      .refine(isTimeZone, { message: 'is not a time zone that is known' })
+      .default('Etc/UTC')
+      .describe('Time zone of the schedule.'),
+    retention: z
+      .string()
+      .max(8)
+      .regex(periodPattern, 'must be a period such as 12h, 7d or 4w')
+      .default('7d')
+      .describe('For how long backups are kept. Older ones go after a backup has succeeded, the last one never.'),
+    suspend: z.boolean().default(false).describe('Whether the schedule pauses.'),
+    destination: destination.optional().describe('Where backups go: an S3 bucket or a claim.'),
+    resources: resourcesSchema.prefault({}).describe('What a backup asks for and may use.'),
+    workSize: quantity()
+      .optional()
+      .describe('Limit for what a backup writes on its node before it is uploaded; without one the node sets it.'),
+    uploadImage: imageText.optional().describe('Image with rclone that uploads to S3, instead of the official one.'),
+    activeDeadlineSeconds: z
+      .int()
+      .min(60)
+      .max(604800)
+      .default(21600)
+      .describe('A backup that takes longer is given up.'),
+  }),
+  { rule: '!self.enabled || has(self.destination)', message: 'backups need a destination', fieldPath: '.destination' },
+  (value) => !value.enabled || value.destination !== undefined,
+)
+
+// Names that mean something to one of the engines, or to the operator.
+const reservedUsers = ['postgres', 'root', 'monitor', 'public', 'none', 'mysql']
+const reservedDatabases = [
+  ...['postgres', 'template0', 'template1', 'mysql', 'sys', 'information_schema', 'performance_schema'],
+  ...['admin', 'local', 'config'],
+]
+
+function unreserved(maxLength: number, reserved: readonly string[]) {
+  return rule(
+    z
+      .string()
+      .min(1)
+      .max(maxLength)
+      .regex(/^[a-z_][a-z0-9_]*$/, 'must be lower case letters, digits and _'),
+    {
+      rule: `!self.startsWith('pg_') && !(self in [${reserved.map((name) => `'${name}'`).join(', ')}])`,
+      message: `must not be a name that an engine uses itself: ${reserved.join(', ')}, or one that starts with pg_`,
+    },
+    (name) => !name.startsWith('pg_') && !reserved.includes(name),
+  )
+}
+
+const credentials = z.object({
+  username: unreserved(32, reservedUsers).default('app').describe('User that owns the database.'),
+  database: unreserved(63, reservedDatabases).default('app').describe('Name of the database that is created.'),
+  secretName: objectName
+    .optional()
+    .describe('Secret with the keys username and password to use, instead of derived credentials.'),
+  rotation: z
+    .int()
+    .min(0)
+    .max(1000000)
+    .default(0)
+    .describe('Counter: each change gives the derived credentials new passwords.'),
+})
+
+const parameters = rule(
+  z.record(z.string(), z.union([z.int(), z.string().max(4096)]).meta({ 'x-kubernetes-int-or-string': true })),
+  {
+    rule: "self.all(name, name.matches('^[A-Za-z][A-Za-z0-9_.-]*$'))",
+    message: "every name must be one of the engine's parameters, such as max_connections",
+  },
+  (record) => Object.keys(record).every((name) => /^[A-Za-z][A-Za-z0-9_.-]*$/.test(name)),
+)
+  .refine((record) => Object.keys(record).length <= 128, { message: 'must have at most 128 parameters' })
+  .refine((record) => Object.values(record).every((value) => !/[\n\r\0]/.test(String(value))), {
+    message: 'no value may have line breaks',
+  })
+  .meta({ maxProperties: 128 })
+
+const service = z.object({
+  type: z
+    .enum(['ClusterIP', 'NodePort', 'LoadBalancer'])
+    .default('ClusterIP')
+    .describe('How the primary and read-only Services are reached.'),
+  annotations: annotationsSchema.optional().describe('Annotations for the Services.'),
+  labels: extraLabelsSchema.optional().describe('Labels for the Services.'),
+  loadBalancerClass: z.string().min(1).max(253).optional().describe('Class of the load balancer.'),
+  loadBalancerSourceRanges: z
+    .array(z.string().max(43))
+    .max(32)
+    .optional()
+    .describe('Ranges of addresses that the load balancer lets in.')
+    .meta({ 'x-kubernetes-list-type': 'atomic' }),
+})
+
+const base = z.object({
+  engine: immutable(z.enum(['postgresql', 'mysql', 'mongodb']), 'the engine').describe(
+    'Engine of the database. It cannot be changed.',
+  ),
+  version: z
+    .string()
+    .max(32)
+    .regex(/^[0-9]+\.[0-9]+(\.[0-9]+)?$/, 'must be a version such as 17.2 or 8.4.3')
+    .describe(
+      "Version of the engine, as the official image is tagged. It changes only within the engine's release series.",
+    ),
+  image: imageSchema.optional().describe('Where the image is taken from, instead of the official one on Docker Hub.'),
+  imagePullSecrets: listMap(z.object({ name: objectName.describe('Name of the Secret.') }), ['name'])
+    .refine((items) => items.length <= 16, { message: 'must be at most 16' })
+    .optional()
+    .describe('Secrets with which nodes pull the images.'),
+  replicas: z
+    .int()
+    .min(1)
+    .max(10)
+    .default(1)
+    .describe('Number of replicas, 1 to 10; at most 9 for mysql and 7 for mongodb.'),
+  storage: storage.describe('Volumes that hold the data.'),
+  resources: resourcesSchema.prefault({}).describe('What the engine asks for and may use; its memory is sized by it.'),
+  parameters: parameters
+    .optional()
+    .describe(
+      'Settings of the engine in its own words: of postgresql.conf, my.cnf, or mongod.conf with dots (net.maxIncomingConnections).',
+    ),
+  credentials: credentials.prefault({}).describe('User and database for applications.'),
+  backup: backup.prefault({}).describe('Backups.'),
+  deletionPolicy: z
+    .enum(['Retain', 'Delete', 'BackupAndRetain', 'BackupAndDelete'])
+    .default('Retain')
+    .describe(
+      'What happens to the data when the resource is deleted: Retain keeps the claims, Delete deletes them, and the two others take a last backup before.',
+    ),
+  monitoring: z
+    .object({
+      enabled: z.boolean().default(false).describe('Whether an exporter serves metrics for Prometheus.'),
+      image: imageText.optional().describe('Image of the exporter, instead of the official one.'),
+      alerting: z.boolean().default(false).describe('Whether alerts are set up, where the Prometheus operator is.'),
+    })
+    .prefault({})
+    .describe('Metrics and alerts.'),
+  suspend: z.boolean().default(false).describe('Whether the database is stopped: no pod runs, everything else stays.'),
+  tls: z
+    .object({
+      secretName: secretName.describe(
+        'Secret of type kubernetes.io/tls: tls.crt, tls.key, and ca.crt if there is one.',
+      ),
+      required: z.boolean().default(false).describe('Whether connections without TLS are refused.'),
+    })
+    .optional()
+    .describe('Encrypted connections.'),
+  service: service.prefault({}).describe('Services.'),
+  serviceAccount: z
+    .object({ annotations: annotationsSchema.optional().describe('Annotations, such as those of a cloud identity.') })
+    .prefault({})
+    .describe('ServiceAccount of the pods.'),
+  pod: podSchema.prefault({}).describe('Metadata and placement of the pods.'),
+  networkPolicy: z
+    .object({
+      enabled: z.boolean().default(true).describe('Whether NetworkPolicies limit who reaches the database.'),
+      ingress: networkPeersSchema.optional().describe('Peers that may connect, beside the pods of the same namespace.'),
+      egress: networkPeersSchema
+        .optional()
+        .describe('Peers that the engine may connect to, beside its replicas and DNS.'),
+    })
+    .prefault({})
+    .describe('Who may connect.'),
+})
+
+export const spec = [
+  {
+    when: { rule: "self.engine != 'mysql' || self.replicas <= 9", fieldPath: '.replicas' },
+    message: 'must be at most 9: a MySQL group has no more members',
+    check: (value: z.output<typeof base>) => value.engine !== 'mysql' || value.replicas <= 9,
+  },
+  {
+    when: { rule: "self.engine != 'mongodb' || self.replicas <= 7", fieldPath: '.replicas' },
+    message: 'must be at most 7: a MongoDB replica set has no more voters',
+    check: (value: z.output<typeof base>) => value.engine !== 'mongodb' || value.replicas <= 7,
+  },
+  {
+    when: {
+      rule: "self.engine != 'postgresql' || (self.version.matches('^[0-9]+[.][0-9]+$') && int(self.version.split('.')[0]) >= 12)",
+      fieldPath: '.version',
+    },
+    message: 'must be a PostgreSQL version from 12 on, in two numbers, such as 13.8 or 17.2',
+    check: (value: z.output<typeof base>) =>
+      value.engine !== 'postgresql' ||
+      (/^[0-9]+\.[0-9]+$/.test(value.version) && Number(value.version.split('.')[0]) >= 12),
+  },
+  {
+    when: { rule: "self.engine != 'mysql' || int(self.version.split('.')[0]) >= 8", fieldPath: '.version' },
+    message: 'must be a MySQL version from 8.0 on, such as 8.4 or 8.4.3',
+    check: (value: z.output<typeof base>) => value.engine !== 'mysql' || Number(value.version.split('.')[0]) >= 8,
+  },
+  {
+    when: { rule: "self.engine != 'mongodb' || int(self.version.split('.')[0]) >= 5", fieldPath: '.version' },
+    message: 'must be a MongoDB version from 5.0 on, such as 7.0 or 8.0.4',
+    check: (value: z.output<typeof base>) => value.engine !== 'mongodb' || Number(value.version.split('.')[0]) >= 5,
+  },
+  {
+    when: {
+      rule: "self.engine != oldSelf.engine || (self.engine == 'postgresql' || (self.engine == 'mysql' && int(self.version.split('.')[0]) >= 9) ? self.version.split('.')[0] == oldSelf.version.split('.')[0] : self.version.split('.')[0] == oldSelf.version.split('.')[0] && self.version.split('.')[1] == oldSelf.version.split('.')[1])",
+      fieldPath: '.version',
+    },
+    message:
+      'cannot move to another release series in place: create a new Database with that version and restore a backup into it',
+    check: undefined,
+  },
+  {
+    when: {
+      rule: "!self.deletionPolicy.startsWith('Backup') || has(self.backup.destination)",
+      fieldPath: '.deletionPolicy',
+    },
+    message: 'a last backup needs spec.backup.destination',
+    check: (value: z.output<typeof base>) =>
+      !value.deletionPolicy.startsWith('Backup') || value.backup.destination !== undefined,
+  },
+  {
+    when: { rule: '!self.monitoring.alerting || self.monitoring.enabled', fieldPath: '.monitoring.alerting' },
+    message: 'alerts need metrics: set monitoring.enabled',
+    check: (value: z.output<typeof base>) => !value.monitoring.alerting || value.monitoring.enabled,
+  },
+].reduce((schema, { when, message, check }) => rule(schema, { ...when, message }, check), base)
+
+export const status = z.object({
+  phase: z
+    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Failed', 'Deleting'])
+    .describe('Where the database is, in a word.'),
+  replicas: z.int().min(0).describe('Pods that exist.'),
+  readyReplicas: z.int().min(0).describe('Pods that are ready.'),
+  selector: z.string().max(1024).describe('Selector of the pods, for the scale subresource.'),
+  version: z.string().max(32).optional().describe('Version that all pods run.'),
+  endpoints: z
+    .object({
+      primary: z.string().max(512).describe('Host and port for reading and writing.'),
+      readonly: z.array(z.string().max(512)).max(10).describe('Hosts and ports for reading.'),
+    })
+    .optional()
+    .describe('Where the database is reached.'),
+  credentials: z
+    .object({
+      secretName: z.string().max(253).describe('Secret for applications.'),
+      keyId: z.string().max(253).optional().describe('Key of the suite that the passwords are derived from.'),
+      rotation: z.int().min(0).optional().describe('Rotation that the passwords belong to.'),
+      previous: z
+        .object({
+          keyId: z.string().max(253).describe('Key that they were derived from.'),
+          rotation: z.int().min(0).describe('Their rotation.'),
+        })
+        .optional()
+        .describe('The passwords before the last rotation.'),
+    })
+    .optional()
+    .describe('Credentials of the database.'),
+  backup: z
+    .object({
+      lastScheduleTime: z.string().max(64).optional().describe('When the last scheduled backup began.'),
+      lastSuccessfulTime: z.string().max(64).optional().describe('When a scheduled backup last succeeded.'),
+    })
+    .optional()
+    .describe('Backups.'),
+  storage: z
+    .object({ size: z.string().max(32).describe('Smallest size that all volumes are known to have.') })
+    .optional()
+    .describe('Volumes.'),
+})
+
+export const rules: readonly ValidationRule[] = [
+  {
+    rule: `self.metadata.name.size() <= ${maxNameLength} && self.metadata.name.matches('${dnsLabelPattern.source}')`,
+    message: `metadata.name must be at most ${maxNameLength} lower case letters, digits and -, and start with a letter: Services and the CronJob <name>-backup are named after it`,
+  },
+]
+
+export const columns: readonly Column[] = [
+  { name: 'Engine', type: 'string', jsonPath: '.spec.engine', description: 'Engine of the database.' },
+  { name: 'Version', type: 'string', jsonPath: '.spec.version', description: 'Version that is asked for.' },
+  { name: 'Replicas', type: 'integer', jsonPath: '.spec.replicas', description: 'Replicas that are asked for.' },
+  { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'Where the database is, in a word.' },
+  {
+    name: 'Ready',
+    type: 'string',
+    jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+    description: 'Whether all is as it was asked for.',
+  },
+  {
+    name: 'Reason',
+    type: 'string',
+    jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+    description: 'Why, in a word.',
+    priority: 1,
+  },
+  { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+]
+
+export const scale: Scale = {
+  specReplicasPath: '.spec.replicas',
+  statusReplicasPath: '.status.replicas',
+  labelSelectorPath: '.status.selector',
+}

@@ -1,0 +1,226 @@
+// What a Database says of itself, all of it derived from what is observed and from what it said before.
+import { type Condition, type ConditionInput, findCondition } from '../../sdk/conditions.ts'
+import type { Context } from '../../sdk/definition.ts'
+import { selectorText } from '../../sdk/names.ts'
+import type { Live } from '../../sdk/observed.ts'
+import { CronJob, StatefulSet } from '../../sdk/resources.ts'
+import type { DatabaseChildren } from './children.ts'
+import type { Origins } from './credentials.ts'
+import { engineOf } from './engines/index.ts'
+import { claimsOf, smallestCapacity, storageCondition } from './growth.ts'
+import { host, names, selectorLabels } from './names.ts'
+import type { Database, DatabaseStatus, Phase } from './schema.ts'
+import { applicationSecret } from './secret.ts'
+import { isReplicated } from './topology.ts'
+import { versionOf } from './versions.ts'
+
+interface Report {
+  status: DatabaseStatus
+  conditions: ConditionInput[]
+}
+
+type View = Pick<Context<DatabaseChildren>, 'observed' | 'related'>
+
+/** `origins` are undefined when the passwords cannot be derived: then what the status says of them stays. */
+export function report(db: Database, context: View, origins: Origins | undefined): Report {
+  const statefulSet = context.observed.get(StatefulSet, names(db).statefulSet)
+  const progress = progressOf(db, statefulSet)
+  const initialized = progress.ready > 0 || wasInitialized(db)
+  const claims = claimsOf(db, context)
+  const size = smallestCapacity(claims)
+  const storage = storageCondition(db, claims, context)
+  const summary = summarize(db, progress, initialized)
+  const version = progress.settled ? versionOf(statefulSet) : db.status?.version
+  const backup = backupTimes(db, context)
+  return {
+    status: {
+      phase: summary.phase,
+      ...counts(statefulSet),
+      selector: selectorText(selectorLabels(db)),
+      ...(version === undefined ? {} : { version }),
+      ...(initialized ? { endpoints: endpoints(db) } : {}),
+      credentials: origins === undefined ? db.status?.credentials : credentialsStatus(db, origins),
+      ...(backup === undefined ? {} : { backup }),
+      ...(size === undefined ? {} : { storage: { size } }),
+    },
+    conditions: [
+      summary.ready,
+      ...(summary.reconciling === undefined ? [] : [summary.reconciling]),
+      available(progress),
+      initialized
+        ? { type: 'Initialized', status: 'True', reason: 'Initialized', message: '' }
+        : { type: 'Initialized', status: 'False', reason: 'Creating', message: 'no replica has been ready yet' },
+      ...replication(db),
+      ...alerts(db),
+      ...backupConditions(db, context),
+      ...(storage === undefined ? [] : [storage]),
+    ],
+  }
+}
+
+/** The pods of a StatefulSet, as its controller counts them. */
+export function counts(statefulSet: StatefulSet | undefined): Pick<DatabaseStatus, 'replicas' | 'readyReplicas'> {
+  return {
+    replicas: statefulSet?.status?.replicas ?? 0,
+    readyReplicas: statefulSet?.status?.readyReplicas ?? 0,
+  }
+}
+
+/** How far a StatefulSet is on the way to what is asked for. */
+export interface Progress {
+  exists: boolean
+  wanted: number
+  replicas: number
+  ready: number
+  /** The number of pods is not yet what is asked for. */
+  scaling: boolean
+  /** Pods of an earlier template are still there. */
+  updating: boolean
+  /** Nothing is left to do. */
+  settled: boolean
+}
+
+export function progressOf(db: Database, statefulSet: Live<StatefulSet> | undefined): Progress {
+  const wanted = db.spec.suspend ? 0 : db.spec.replicas
+  const status = statefulSet?.status
+  const { replicas, readyReplicas: ready } = counts(statefulSet)
+  // Counts of an earlier generation say nothing about this one.
+  const current = (status?.observedGeneration ?? 0) >= (statefulSet?.metadata.generation ?? 0)
+  const scaling = statefulSet !== undefined && (statefulSet.spec?.replicas !== wanted || replicas !== wanted)
+  const updating =
+    statefulSet !== undefined &&
+    (versionOf(statefulSet) !== db.spec.version ||
+      (status?.updateRevision !== undefined && status.currentRevision !== status.updateRevision) ||
+      (status?.updatedReplicas !== undefined && status.updatedReplicas < replicas))
+  return {
+    exists: statefulSet !== undefined,
+    wanted,
+    replicas,
+    ready,
+    scaling,
+    updating,
+    settled: statefulSet !== undefined && current && !scaling && !updating && ready === wanted,
+  }
+}
+
+interface Summary {
+  phase: Phase
+  ready: ConditionInput
+  reconciling?: ConditionInput
+}
+
+function summarize(db: Database, progress: Progress, initialized: boolean): Summary {
+  const { exists, wanted, ready, replicas, scaling, updating, settled } = progress
+  const count = `${ready} of ${wanted} ${wanted === 1 ? 'replica is' : 'replicas are'} ready`
+  const not = (phase: Phase, reason: string, message: string): Summary => ({
+    phase,
+    ready: { type: 'Ready', status: 'False', reason, message },
+  })
+  if (!exists) return not('Pending', 'Pending', 'the StatefulSet is not there yet')
+  if (db.spec.suspend) {
+    if (!settled) return not('Scaling', 'Suspending', `waiting for ${replicas} pods to stop`)
+    const message = 'stopped by spec.suspend; its data stays'
+    return {
+      ...not('Pending', 'Suspended', message),
+      reconciling: { type: 'Reconciling', status: 'False', reason: 'Suspended', message: '' },
+    }
+  }
+  if (settled) return { phase: 'Running', ready: { type: 'Ready', status: 'True', reason: 'Running', message: count } }
+  if (!initialized) return not('Creating', 'Creating', count)
+  if (scaling) return not('Scaling', 'Scaling', `from ${replicas} to ${wanted} replicas; ${count}`)
+  if (updating) return not('Updating', 'Updating', count)
+  // Neither more nor other pods are asked for. What began as one of these goes on until all are ready.
+  const before = db.status?.phase
+  if (ready > 0 && (before === 'Scaling' || before === 'Updating' || before === 'Creating'))
+    return not(before, before, count)
+  if (ready > 0) return not('Running', 'Degraded', count)
+  if (before === 'Pending' || before === 'Creating') return not('Creating', 'Starting', count)
+  return not('Failed', 'Unavailable', `${count}: see the events and logs of the pods`)
+}
+
+function credentialsStatus(db: Database, { current, previous }: Origins): DatabaseStatus['credentials'] {
+  return { secretName: applicationSecret(db), ...current, ...(previous === undefined ? {} : { previous }) }
+}
+
+function available({ ready }: Progress): ConditionInput {
+  return ready > 0
+    ? { type: 'Available', status: 'True', reason: 'ReplicasReady', message: '' }
+    : { type: 'Available', status: 'False', reason: 'NoReplicaReady', message: 'no replica is ready' }
+}
+
+function endpoints(db: Database): DatabaseStatus['endpoints'] {
+  const { port } = engineOf(db)
+  const { primary, readonly } = names(db)
+  return { primary: `${host(db, primary)}:${port}`, readonly: [`${host(db, readonly)}:${port}`] }
+}
+
+function replication(db: Database): ConditionInput[] {
+  if (db.spec.replicas === 1 || isReplicated(db)) return []
+  return [
+    {
+      type: 'Replicated',
+      status: 'False',
+      reason: 'NotSupported',
+      message: `replicas do not replicate yet: all clients are led to the pod ${names(db).pod(0)}, and the others stand by with databases of their own`,
+    },
+  ]
+}
+
+function alerts(db: Database): ConditionInput[] {
+  if (!db.spec.monitoring.alerting) return []
+  return [
+    {
+      type: 'AlertsConfigured',
+      status: 'False',
+      reason: 'NotSupported',
+      message: 'alerts need the integration with the Prometheus operator, which is not part of this release',
+    },
+  ]
+}
+
+function backupTimes(db: Database, { observed }: View): DatabaseStatus['backup'] {
+  const { lastScheduleTime, lastSuccessfulTime } = observed.get(CronJob, names(db).backup)?.status ?? {}
+  if (lastScheduleTime === undefined && lastSuccessfulTime === undefined) return undefined
+  return {
+    ...(lastScheduleTime === undefined ? {} : { lastScheduleTime }),
+    ...(lastSuccessfulTime === undefined ? {} : { lastSuccessfulTime }),
+  }
+}
+
+function backupConditions(db: Database, { observed }: View): ConditionInput[] {
+  const { backup } = db.spec
+  const type = 'LastBackupSucceeded'
+  if (!backup.enabled) return []
+  const { lastScheduleTime, lastSuccessfulTime, active = [] } = observed.get(CronJob, names(db).backup)?.status ?? {}
+  if (lastScheduleTime === undefined) {
+    return [
+      {
+        type,
+        status: 'Unknown',
+        reason: 'NoBackupYet',
+        message: `the schedule is ${backup.schedule} ${backup.timeZone}`,
+      },
+    ]
+  }
+  if (lastSuccessfulTime !== undefined && lastSuccessfulTime >= lastScheduleTime) {
+    return [{ type, status: 'True', reason: 'Succeeded', message: '' }]
+  }
+  const previous = findCondition(conditionsOf(db), type)
+  if (active.length > 0) {
+    // The one before still counts until this one has ended.
+    const status = previous?.status ?? 'Unknown'
+    return [{ type, status, reason: 'Running', message: 'a backup is running' }]
+  }
+  const message = `the last backup did not succeed: see the Jobs of CronJob/${names(db).backup} and their pods' logs`
+  return [{ type, status: 'False', reason: 'Failed', message }]
+}
+
+function wasInitialized(db: Database): boolean {
+  return findCondition(conditionsOf(db), 'Initialized')?.status === 'True'
+}
+
+// The SDK adds conditions to every kind's status; the kind's own type does not have them.
+function conditionsOf(db: Database): Condition[] {
+  const { conditions } = (db.status ?? {}) as { conditions?: Condition[] }
+  return conditions ?? []
+}

@@ -1,0 +1,46 @@
+// What a Database is: the children it consists of, and what it says of itself.
+import type { Answer, Context, Hold } from '../../sdk/definition.ts'
+import { StatefulSet } from '../../sdk/resources.ts'
+import { backupSchedule } from './backup.ts'
+import type { DatabaseChildren } from './children.ts'
+import { configuration } from './configuration.ts'
+import { originsOf } from './credentials.ts'
+import { disruptionBudget } from './disruptionbudget.ts'
+import { claimsOf, growth } from './growth.ts'
+import { names } from './names.ts'
+import { networkPolicies } from './networkpolicy.ts'
+import { refusal } from './refusal.ts'
+import type { Database, DatabaseStatus } from './schema.ts'
+import { secret } from './secret.ts'
+import { serviceAccount } from './serviceaccount.ts'
+import { services } from './services.ts'
+import { statefulSet } from './statefulset.ts'
+import { counts, progressOf, report } from './status.ts'
+
+export function sync(
+  db: Database,
+  context: Context<DatabaseChildren>,
+): Answer<DatabaseChildren, DatabaseStatus> | Hold<DatabaseStatus> {
+  const observed = context.observed.get(StatefulSet, names(db).statefulSet)
+  const refused = refusal(db, observed)
+  if (refused !== undefined) return { hold: refused, status: counts(observed) }
+  const origins = originsOf(db, context, progressOf(db, observed).settled)
+  if (typeof origins === 'string') {
+    return { hold: { reason: 'CredentialKeyMissing', message: origins }, status: counts(observed) }
+  }
+  const { credentials, settings } = context
+  return {
+    children: [
+      serviceAccount(db),
+      secret(db, credentials, origins),
+      configuration(db),
+      ...services(db),
+      statefulSet(db, settings, observed),
+      disruptionBudget(db),
+      ...networkPolicies(db),
+      backupSchedule(db, settings),
+      ...growth(db, settings, claimsOf(db, context)),
+    ],
+    ...report(db, context, origins),
+  }
+}
