@@ -1,0 +1,254 @@
+// The Deployment and ReplicaSet controllers (pkg/controller/deployment/rolling.go, pkg/controller/replicaset).
+import type { KubernetesObject } from '../../sdk/kubernetes.ts'
+import { controllerReference } from '../children.ts'
+import { at, copy, listAt, numberAt, recordAt, stringsOf, textAt } from '../json.ts'
+import { type Client, referenceOf } from '../store.ts'
+import { controlled, type Loop, startLoop, type World, withCondition, writeStatus } from './loop.ts'
+import { hasEnded, isAvailable, isReady, isTerminating, podFrom, podType, wanted } from './pods.ts'
+import { hashOf } from './statefulset.ts'
+
+const replicaSetType = { apiVersion: 'apps/v1', kind: 'ReplicaSet' }
+const hashLabel = 'pod-template-hash'
+const revisionAnnotation = 'deployment.kubernetes.io/revision'
+
+export function startReplicaSets(world: World): Loop {
+  const { client, clock } = world
+  return startLoop(world, replicaSetType, ['Pod'], (set) => {
+    const minReady = numberAt(set, 'spec', 'minReadySeconds') ?? 0
+    const pods = controlled(client, podType, set).filter((pod) => !isTerminating(pod) && !hasEnded(pod))
+    if (!isTerminating(set)) {
+      for (let missing = wanted(set) - pods.length; missing > 0; missing--) {
+        client.create(podFrom(at(set, 'spec', 'template'), set, { generateName: `${set.metadata.name}-` }))
+      }
+      // What is not ready goes first, then the youngest.
+      const order = [...pods].sort(
+        (left, right) => Number(isReady(left)) - Number(isReady(right)) || age(right) - age(left),
+      )
+      for (const pod of order.slice(0, Math.max(0, pods.length - wanted(set))))
+        client.remove(referenceOf(pod), { uid: pod.metadata.uid ?? '' })
+    }
+    const now = controlled(client, podType, set).filter((pod) => !isTerminating(pod) && !hasEnded(pod))
+    const available = now.filter((pod) => isAvailable(pod, minReady, clock.now())).length
+    writeStatus(
+      client,
+      set,
+      counts(
+        {
+          replicas: now.length,
+          fullyLabeledReplicas: now.length,
+          readyReplicas: now.filter(isReady).length,
+          availableReplicas: available,
+        },
+        set,
+      ),
+    )
+    return minReady > 0 && available < now.filter(isReady).length ? 1 : undefined
+  })
+}
+
+export function startDeployments(world: World): Loop {
+  const { client, clock } = world
+  return startLoop(world, { apiVersion: 'apps/v1', kind: 'Deployment' }, ['ReplicaSet'], (deployment) => {
+    if (isTerminating(deployment)) return undefined
+    const fresh = newReplicaSet(client, deployment)
+    const old = controlled(client, replicaSetType, deployment).filter(
+      ({ metadata }) => metadata.uid !== fresh.metadata.uid,
+    )
+    const paused = at(deployment, 'spec', 'paused') === true
+    if (!paused && textAt(deployment, 'spec', 'strategy', 'type') === 'Recreate')
+      recreate(client, deployment, fresh, old)
+    else if (!paused) roll(client, deployment, fresh, old)
+    prune(client, deployment, old)
+    writeStatus(client, deployment, statusOf(client, deployment, fresh, clock.stamp()))
+    return undefined
+  })
+}
+
+/** The ReplicaSet of the template as it is now, made when there is none. */
+function newReplicaSet(client: Client, deployment: KubernetesObject): KubernetesObject {
+  const template = copy(recordAt(deployment, 'spec', 'template'))
+  const hash = hashOf(template)
+  const sets = controlled(client, replicaSetType, deployment)
+  const newest = Math.max(0, ...sets.map(revisionOf))
+  const existing = sets.find(({ metadata }) => metadata.labels?.[hashLabel] === hash)
+  if (existing !== undefined) {
+    if (revisionOf(existing) === newest) return existing
+    const annotations = { ...existing.metadata.annotations, [revisionAnnotation]: String(newest + 1) }
+    return client.update({ ...copy(existing), metadata: { ...copy(existing.metadata), annotations } })
+  }
+  const labels = { ...stringsOf(at(template, 'metadata', 'labels')), [hashLabel]: hash }
+  const selector = copy(recordAt(deployment, 'spec', 'selector'))
+  const minReadySeconds = numberAt(deployment, 'spec', 'minReadySeconds')
+  return client.create({
+    ...replicaSetType,
+    metadata: {
+      name: `${deployment.metadata.name}-${hash}`,
+      namespace: deployment.metadata.namespace ?? '',
+      labels,
+      annotations: { [revisionAnnotation]: String(newest + 1) },
+      ownerReferences: [controllerReference(deployment)],
+    },
+    spec: {
+      replicas: 0,
+      selector: { ...selector, matchLabels: { ...stringsOf(selector.matchLabels), [hashLabel]: hash } },
+      template: { ...template, metadata: { ...recordAt(template, 'metadata'), labels } },
+      ...(minReadySeconds === undefined ? {} : { minReadySeconds }),
+    },
+  })
+}
+
+function recreate(
+  client: Client,
+  deployment: KubernetesObject,
+  fresh: KubernetesObject,
+  old: readonly KubernetesObject[],
+): void {
+  const running = old.filter((set) => wanted(set) > 0)
+  for (const set of running) scale(client, set, 0)
+  const podsLeft = old.some((set) => controlled(client, podType, set).some((pod) => !hasEnded(pod)))
+  if (running.length === 0 && !podsLeft) scale(client, fresh, wanted(deployment))
+}
+
+function roll(
+  client: Client,
+  deployment: KubernetesObject,
+  fresh: KubernetesObject,
+  old: readonly KubernetesObject[],
+): void {
+  const replicas = wanted(deployment)
+  const [surge, unavailable] = fenceposts(deployment)
+  const total = [...old, fresh].reduce((sum, set) => sum + wanted(set), 0)
+  if (wanted(fresh) > replicas) {
+    scale(client, fresh, replicas)
+    return
+  }
+  if (wanted(fresh) < replicas) {
+    const room = replicas + surge - total
+    if (room > 0) {
+      scale(client, fresh, wanted(fresh) + Math.min(room, replicas - wanted(fresh)))
+      return
+    }
+  }
+  const minAvailable = replicas - unavailable
+  const availableOf = (set: KubernetesObject) => numberAt(set, 'status', 'availableReplicas') ?? 0
+  let removable = total - minAvailable - (wanted(fresh) - availableOf(fresh))
+  if (removable <= 0) return
+  const oldestFirst = [...old].sort((left, right) => revisionOf(left) - revisionOf(right))
+  // First the replicas that were never healthy, whose loss costs nothing, then healthy ones as availability allows.
+  const left = new Map<KubernetesObject, number>()
+  for (const set of oldestFirst) {
+    const cleanup = Math.min(removable, wanted(set) - availableOf(set))
+    left.set(set, wanted(set) - cleanup)
+    removable -= cleanup
+  }
+  let spare = [...old, fresh].reduce((sum, set) => sum + availableOf(set), 0) - minAvailable
+  for (const set of oldestFirst) {
+    const taken = Math.max(0, Math.min(left.get(set) ?? 0, spare))
+    left.set(set, (left.get(set) ?? 0) - taken)
+    spare -= taken
+  }
+  for (const [set, count] of left) scale(client, set, count)
+}
+
+/** maxSurge, rounded up, and maxUnavailable, rounded down; not both may be zero. */
+function fenceposts(deployment: KubernetesObject): [number, number] {
+  const replicas = wanted(deployment)
+  const resolve = (value: unknown, round: (amount: number) => number) =>
+    typeof value === 'string'
+      ? round((Number.parseInt(value, 10) * replicas) / 100)
+      : typeof value === 'number'
+        ? value
+        : 0
+  const strategy = recordAt(deployment, 'spec', 'strategy', 'rollingUpdate')
+  const surge = resolve(strategy.maxSurge, Math.ceil)
+  const unavailable = resolve(strategy.maxUnavailable, Math.floor)
+  return [surge, surge === 0 && unavailable === 0 ? 1 : unavailable]
+}
+
+function prune(client: Client, deployment: KubernetesObject, old: readonly KubernetesObject[]): void {
+  const limit = numberAt(deployment, 'spec', 'revisionHistoryLimit') ?? 10
+  const empty = old.filter((set) => wanted(set) === 0 && (numberAt(set, 'status', 'replicas') ?? 0) === 0)
+  const surplus = empty
+    .sort((left, right) => revisionOf(left) - revisionOf(right))
+    .slice(0, Math.max(0, empty.length - limit))
+  for (const set of surplus) client.remove(referenceOf(set), { propagation: 'Background' })
+}
+
+function statusOf(
+  client: Client,
+  deployment: KubernetesObject,
+  fresh: KubernetesObject,
+  stamp: string,
+): Record<string, unknown> {
+  const sets = controlled(client, replicaSetType, deployment)
+  const sum = (field: string) => sets.reduce((total, set) => total + (numberAt(set, 'status', field) ?? 0), 0)
+  const live = sets.find(({ metadata }) => metadata.uid === fresh.metadata.uid)
+  const availableReplicas = sum('availableReplicas')
+  const updatedReplicas = numberAt(live, 'status', 'replicas') ?? 0
+  const replicas = wanted(deployment)
+  const enough = availableReplicas >= replicas - fenceposts(deployment)[1]
+  const complete = updatedReplicas === replicas && sum('replicas') === replicas && availableReplicas === replicas
+  let conditions: readonly unknown[] = listAt(deployment, 'status', 'conditions')
+  const name = fresh.metadata.name
+  conditions = withCondition(
+    conditions,
+    enough
+      ? {
+          type: 'Available',
+          status: 'True',
+          reason: 'MinimumReplicasAvailable',
+          message: 'Deployment has minimum availability.',
+        }
+      : {
+          type: 'Available',
+          status: 'False',
+          reason: 'MinimumReplicasUnavailable',
+          message: 'Deployment does not have minimum availability.',
+        },
+    stamp,
+  )
+  conditions = withCondition(
+    conditions,
+    complete
+      ? {
+          type: 'Progressing',
+          status: 'True',
+          reason: 'NewReplicaSetAvailable',
+          message: `ReplicaSet "${name}" has successfully progressed.`,
+        }
+      : {
+          type: 'Progressing',
+          status: 'True',
+          reason: 'ReplicaSetUpdated',
+          message: `ReplicaSet "${name}" is progressing.`,
+        },
+    stamp,
+  )
+  const status = counts(
+    { replicas: sum('replicas'), updatedReplicas, readyReplicas: sum('readyReplicas'), availableReplicas },
+    deployment,
+  )
+  const unavailableReplicas = Math.max(0, sum('replicas') - availableReplicas)
+  return { ...status, ...(unavailableReplicas > 0 ? { unavailableReplicas } : {}), conditions }
+}
+
+/** Counts without the zeroes that Go leaves out; `replicas` of a ReplicaSet is always written. */
+function counts(numbers: Record<string, number>, object: KubernetesObject): Record<string, unknown> {
+  const kept = Object.entries(numbers).filter(
+    ([name, count]) => count !== 0 || (name === 'replicas' && object.kind === 'ReplicaSet'),
+  )
+  return { observedGeneration: object.metadata.generation ?? 0, ...Object.fromEntries(kept) }
+}
+
+function scale(client: Client, set: KubernetesObject, replicas: number): void {
+  if (wanted(set) === replicas) return
+  client.patch(referenceOf(set), { spec: { replicas } })
+}
+
+function revisionOf(set: KubernetesObject): number {
+  return Number(set.metadata.annotations?.[revisionAnnotation] ?? 0)
+}
+
+function age(pod: KubernetesObject): number {
+  return Date.parse(pod.metadata.creationTimestamp ?? '')
+}
