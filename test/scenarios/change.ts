@@ -1,0 +1,210 @@
+// What happens when somebody changes something: the spec, the scale, or a child behind the hook's back.
+import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
+import type { KubernetesObject, ObjectReference } from '../../hooks/sdk/kubernetes.ts'
+import type { Cluster, Scenario } from './cluster.ts'
+import {
+  at,
+  backupReference,
+  childReferences,
+  conditionOf,
+  database,
+  databaseAt,
+  present,
+  running,
+  statefulSetOf,
+  untilCondition,
+  untilGone,
+  untilPhase,
+} from './database.ts'
+
+export const changeScenarios: Scenario[] = [
+  {
+    title: 'scales 1→3→2 by the spec and by the scale subresource',
+    async run(cluster) {
+      const namespace = await cluster.namespace('scale')
+      const reference = await running(cluster, database(namespace, 'db'))
+      await cluster.patch(reference, { spec: { replicas: 3 } })
+      await untilReplicas(cluster, reference, 3)
+      await cluster.patch(reference, { spec: { replicas: 2 } }, 'scale')
+      const scaled = await untilReplicas(cluster, reference, 2)
+      assert.equal(at(scaled, 'spec', 'replicas'), 2)
+      assert.notEqual(at(scaled, 'status', 'selector') ?? '', '', 'an HPA finds the pods by the selector')
+      assert.equal(at(scaled, 'status', 'endpoints', 'readonly', 'length') === 0, false)
+    },
+  },
+  {
+    title: 'drift of every child is repaired: deleted, changed, a label taken off',
+    seconds: 240,
+    async run(cluster) {
+      const namespace = await cluster.namespace('drift')
+      const backup = { enabled: true, schedule: '0 2 * * *', destination: { claim: { name: 'dumps' } } }
+      await running(cluster, database(namespace, 'db', { replicas: 2, backup }))
+      const references = [...childReferences(namespace, 'db'), backupReference(namespace, 'db')]
+      for (const reference of references) {
+        const before = await present(cluster, reference)
+        await labelRepaired(cluster, reference, before)
+        await fieldRepaired(cluster, reference)
+        await deletionRepaired(cluster, reference)
+      }
+      const metrics = await cluster.hook.metrics()
+      for (const kind of ['StatefulSet', 'Service', 'ConfigMap', 'Secret', 'CronJob']) {
+        assert.match(metrics, new RegExp(`^operator_hooks_drift_\\w+\\{[^}]*"${kind}"[^}]*\\} [1-9]`, 'm'), kind)
+      }
+      const events = await cluster.until('an event tells of the drift', async () => {
+        const all = await cluster.events(databaseAt(namespace, 'db'))
+        const drift = all.filter(({ reason }) => reason === 'DriftRepaired')
+        return drift.length > 0 ? drift : undefined
+      })
+      assert.ok(
+        events.some(({ note }) => /metadata\.labels/.test(note)),
+        'the event names the field',
+      )
+    },
+  },
+  {
+    title: 'a deleted Secret comes back with the same password',
+    async run(cluster) {
+      const namespace = await cluster.namespace('secret')
+      await running(cluster, database(namespace, 'db'))
+      const reference = { apiVersion: 'v1', kind: 'Secret', namespace, name: 'db-secret' }
+      const before = await present(cluster, reference)
+      await cluster.delete(reference)
+      const after = await cluster.until('the Secret is back', async () => {
+        const object = await cluster.get(reference)
+        return object !== undefined && object.metadata.uid !== before.metadata.uid ? object : undefined
+      })
+      assert.deepEqual(after.data, before.data)
+    },
+  },
+  {
+    title: 'an invalid change holds everything, and the next valid one goes on from there',
+    async run(cluster) {
+      const namespace = await cluster.namespace('hold')
+      const reference = await running(cluster, database(namespace, 'db', { version: '13.8' }))
+      const before = await present(cluster, statefulSetOf(namespace, 'db'))
+      // The API server knows what a cron expression looks like, not that 30 February never comes.
+      await cluster.patch(reference, {
+        spec: { backup: { enabled: true, schedule: '0 0 30 2 *', destination: { claim: { name: 'dumps' } } } },
+      })
+      const held = await untilCondition(cluster, reference, 'Stalled', 'True', 'InvalidSpec')
+      assert.match(conditionOf(held, 'Ready')?.message ?? '', /spec\.backup\.schedule/)
+      assert.equal(conditionOf(held, 'Ready')?.status, 'False')
+      const after = await present(cluster, statefulSetOf(namespace, 'db'))
+      assert.deepEqual(after.spec, before.spec)
+      for (const child of childReferences(namespace, 'db')) await present(cluster, child)
+      await cluster.patch(reference, { spec: { backup: { schedule: '0 0 28 2 *' } } })
+      await untilCondition(cluster, reference, 'Stalled', 'False')
+      await cluster.until('the backup is scheduled', () => cluster.get(backupReference(namespace, 'db')))
+      await untilPhase(cluster, reference, 'Running')
+    },
+  },
+  {
+    title: 'backups go on, to another hour, and off',
+    async run(cluster) {
+      const namespace = await cluster.namespace('backup')
+      const backup = { enabled: true, schedule: '0 2 * * *', destination: { claim: { name: 'dumps' } } }
+      const reference = await running(cluster, database(namespace, 'e2e-test-db', { backup }))
+      const cronJob = backupReference(namespace, 'e2e-test-db')
+      const scheduled = (schedule: string) =>
+        cluster.until(`the CronJob runs at ${schedule}`, async () => {
+          return at(await cluster.get(cronJob), 'spec', 'schedule') === schedule
+        })
+      await scheduled('0 2 * * *')
+      await cluster.patch(reference, { spec: { backup: { schedule: '30 4 * * 0' } } })
+      await scheduled('30 4 * * 0')
+      await cluster.patch(reference, { spec: { backup: { enabled: false } } })
+      await untilGone(cluster, [cronJob])
+      await untilPhase(cluster, reference, 'Running')
+    },
+  },
+  {
+    title: 'a version change within a major rolls the pods; to another series it is refused with what to do',
+    async run(cluster) {
+      const namespace = await cluster.namespace('version')
+      const reference = await running(cluster, database(namespace, 'db', { version: '13.8' }))
+      await cluster.patch(reference, { spec: { version: '13.9' } })
+      await cluster.until('13.9 runs', async () => {
+        const object = await cluster.get(reference)
+        return at(object, 'status', 'version') === '13.9' && at(object, 'status', 'phase') === 'Running'
+      })
+      const refusal = await cluster.patch(reference, { spec: { version: '14.2' } }).then(
+        () => untilCondition(cluster, reference, 'Stalled', 'True').then((object) => conditionOf(object, 'Stalled')),
+        (error: Error) => error,
+      )
+      assert.match(refusal?.message ?? '', /another release series in place: create a new Database/)
+      const statefulSet = await present(cluster, statefulSetOf(namespace, 'db'))
+      assert.equal(at(statefulSet, 'spec', 'template', 'spec', 'containers', 0, 'image'), 'postgres:13.9')
+    },
+  },
+]
+
+async function untilReplicas(cluster: Cluster, reference: ObjectReference, count: number): Promise<KubernetesObject> {
+  return await cluster.until(`${count} replicas are ready`, async () => {
+    const object = await untilPhase(cluster, reference, 'Running')
+    const statefulSet = await present(cluster, statefulSetOf(String(reference.namespace), reference.name))
+    const right =
+      at(statefulSet, 'spec', 'replicas') === count &&
+      at(object, 'status', 'replicas') === count &&
+      at(object, 'status', 'readyReplicas') === count
+    return right ? object : undefined
+  })
+}
+
+async function labelRepaired(cluster: Cluster, reference: ObjectReference, before: KubernetesObject): Promise<void> {
+  const label = 'app.kubernetes.io/managed-by'
+  const wanted = before.metadata.labels?.[label]
+  assert.ok(wanted, `${reference.kind}/${reference.name} says who manages it`)
+  await cluster.patch(reference, { metadata: { labels: { [label]: null } } })
+  await cluster.until(`the label of ${reference.kind}/${reference.name} is back`, async () => {
+    return (await cluster.get(reference))?.metadata.labels?.[label] === wanted
+  })
+}
+
+interface Drift {
+  path: (string | number)[]
+  /** A merge patch that changes what lies there. */
+  patch(before: KubernetesObject): object
+}
+
+const drifts: Record<string, Drift> = {
+  StatefulSet: { path: ['spec', 'replicas'], patch: () => ({ spec: { replicas: 5 } }) },
+  // Another value for each key: a key that nobody applied would be nobody's to take away.
+  Service: { path: ['spec', 'selector'], patch: (before) => ({ spec: { selector: otherValues(before) } }) },
+  ConfigMap: { path: ['data', 'postgresql.conf'], patch: () => ({ data: { 'postgresql.conf': '# by hand' } }) },
+  Secret: { path: ['data', 'password'], patch: () => ({ data: { password: 'YnkgaGFuZA==' } }) },
+  ServiceAccount: {
+    path: ['automountServiceAccountToken'],
+    patch: () => ({ automountServiceAccountToken: true }),
+  },
+  PodDisruptionBudget: {
+    path: ['spec', 'unhealthyPodEvictionPolicy'],
+    patch: () => ({ spec: { unhealthyPodEvictionPolicy: 'IfHealthyBudget' } }),
+  },
+  NetworkPolicy: { path: ['spec', 'ingress'], patch: () => ({ spec: { ingress: [{}] } }) },
+  CronJob: { path: ['spec', 'suspend'], patch: (before) => ({ spec: { suspend: !at(before, 'spec', 'suspend') } }) },
+}
+
+function otherValues(service: KubernetesObject): Record<string, string> {
+  return Object.fromEntries(Object.keys(at(service, 'spec', 'selector') ?? {}).map((key) => [key, 'other']))
+}
+
+async function fieldRepaired(cluster: Cluster, reference: ObjectReference): Promise<void> {
+  const drift = drifts[reference.kind]
+  assert.ok(drift, `a drift of ${reference.kind} is known`)
+  const before = await present(cluster, reference)
+  const wanted = at(before, ...drift.path)
+  await cluster.patch(reference, drift.patch(before))
+  await cluster.until(`${drift.path.join('.')} of ${reference.kind}/${reference.name} is as it was`, async () => {
+    return isDeepStrictEqual(at(await cluster.get(reference), ...drift.path), wanted)
+  })
+}
+
+async function deletionRepaired(cluster: Cluster, reference: ObjectReference): Promise<void> {
+  const before = await present(cluster, reference)
+  await cluster.delete(reference)
+  await cluster.until(`${reference.kind}/${reference.name} is back`, async () => {
+    const object = await cluster.get(reference)
+    return object !== undefined && object.metadata.uid !== before.metadata.uid
+  })
+}

@@ -1,0 +1,97 @@
+// What the API server refuses at once, each time with the field's path and what would be right.
+import assert from 'node:assert/strict'
+import type { ApiError, Scenario } from './cluster.ts'
+import { database, present, running, statefulSetOf } from './database.ts'
+
+interface Refusal {
+  title: string
+  spec: Record<string, unknown>
+  field: string
+  message: RegExp
+}
+
+const onCreation: Refusal[] = [
+  {
+    title: 'an unknown engine',
+    spec: { engine: 'oracle' },
+    field: 'spec.engine',
+    message: /Unsupported value: "oracle".*"postgresql"/,
+  },
+  { title: 'a version without a minor', spec: { version: '13' }, field: 'spec.version', message: /should match/ },
+  { title: 'no replica', spec: { replicas: 0 }, field: 'spec.replicas', message: /greater than or equal to 1/ },
+  { title: '11 replicas', spec: { replicas: 11 }, field: 'spec.replicas', message: /less than or equal to 10/ },
+  {
+    title: '10 replicas of mysql',
+    spec: { engine: 'mysql', version: '8.4.3', replicas: 10 },
+    field: 'spec.replicas',
+    message: /9/,
+  },
+  {
+    title: '8 replicas of mongodb',
+    spec: { engine: 'mongodb', version: '7.0.14', replicas: 8 },
+    field: 'spec.replicas',
+    message: /7/,
+  },
+  {
+    title: 'a size that is none',
+    spec: { storage: { size: 'big' } },
+    field: 'spec.storage.size',
+    message: /should match/,
+  },
+  { title: 'no storage', spec: { storage: undefined }, field: 'spec.storage', message: /Required/ },
+]
+
+const onChange: Refusal[] = [
+  {
+    title: 'another engine',
+    spec: { engine: 'mysql', version: '8.4.3' },
+    field: 'spec.engine',
+    message: /cannot be changed/,
+  },
+  {
+    title: 'a smaller size',
+    spec: { storage: { size: '512Mi' } },
+    field: 'spec.storage.size',
+    message: /shrink|smaller/,
+  },
+]
+
+export const refuseScenarios: Scenario[] = [
+  {
+    title: 'refused specs are refused with the field and what is allowed',
+    async run(cluster) {
+      const namespace = await cluster.namespace('refused')
+      for (const { title, spec, field, message } of onCreation) {
+        await refused(title, field, message, () => cluster.create(database(namespace, 'db', spec)))
+      }
+      // The API server calls the object itself <nil>.
+      await refused('a name too long for the backup CronJob', '<nil>', /metadata\.name must be at most 45/, () =>
+        cluster.create(database(namespace, `d${'b'.repeat(45)}`)),
+      )
+    },
+  },
+  {
+    title: 'what a database cannot survive is refused on a change',
+    async run(cluster) {
+      const namespace = await cluster.namespace('fixed')
+      const reference = await running(cluster, database(namespace, 'db'))
+      const before = await present(cluster, statefulSetOf(namespace, 'db'))
+      for (const { title, spec, field, message } of onChange) {
+        await refused(title, field, message, () => cluster.patch(reference, { spec }))
+      }
+      assert.deepEqual((await present(cluster, statefulSetOf(namespace, 'db'))).spec, before.spec)
+    },
+  },
+]
+
+async function refused(title: string, field: string, message: RegExp, action: () => Promise<unknown>): Promise<void> {
+  const error = await action().then(
+    () => undefined,
+    (reason: ApiError) => reason,
+  )
+  assert.ok(error, `${title} is refused`)
+  assert.equal(error.code, 422, `${title}: ${error.message}`)
+  const cause = error.causes.find((one) => one.field === field)
+  assert.ok(cause, `${title}: one of ${error.causes.map((one) => one.field).join(', ')} should be ${field}`)
+  assert.match(`${cause.message} ${error.message}`, message, title)
+}

@@ -1,0 +1,74 @@
+// The state that a cluster ends in, written so that two clusters can be compared: what a hook decides is kept, what
+// the API server or chance decides is left out.
+import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
+import { lastAppliedAnnotation } from '../../hooks/sdk/wire.ts'
+import type { Cluster } from './cluster.ts'
+
+/** All objects of the kinds a Database is made of, in a namespace: by kind and name, comparable across clusters. */
+export async function endState(cluster: Cluster, namespace: string): Promise<Record<string, unknown>> {
+  const lists = await Promise.all(
+    kinds.map(async (type) => (await cluster.list(type, { namespace })).map((object) => ({ ...object, ...type }))),
+  )
+  return Object.fromEntries(
+    lists
+      .flat()
+      .filter((object) => !ofCluster(object))
+      .map((object): [string, unknown] => [`${object.kind}/${object.metadata.name}`, comparable(object)])
+      .sort(([a], [b]) => a.localeCompare(b)),
+  )
+}
+
+const kinds = [
+  { apiVersion: 'example.com/v1', kind: 'Database' },
+  { apiVersion: 'apps/v1', kind: 'StatefulSet' },
+  { apiVersion: 'v1', kind: 'Service' },
+  { apiVersion: 'v1', kind: 'ConfigMap' },
+  { apiVersion: 'v1', kind: 'Secret' },
+  { apiVersion: 'v1', kind: 'ServiceAccount' },
+  { apiVersion: 'batch/v1', kind: 'CronJob' },
+  { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget' },
+  { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy' },
+]
+
+// Every namespace has these of its own.
+function ofCluster({ kind, metadata }: KubernetesObject): boolean {
+  return (
+    (kind === 'ServiceAccount' && metadata.name === 'default') ||
+    (kind === 'ConfigMap' && metadata.name === 'kube-root-ca.crt')
+  )
+}
+
+function comparable(object: KubernetesObject): unknown {
+  const { metadata, status, ...rest } = object
+  const annotations = { ...metadata.annotations }
+  delete annotations[lastAppliedAnnotation]
+  delete annotations['kubectl.kubernetes.io/last-applied-configuration']
+  const labels = { ...metadata.labels }
+  // Both name an object's UID, which is another on every cluster.
+  delete labels['controller-uid']
+  const body = {
+    ...rest,
+    metadata: {
+      name: metadata.name,
+      labels,
+      annotations,
+      owners: metadata.ownerReferences?.map(({ kind, name, controller }) => ({ kind, name, controller })),
+      finalizers: metadata.finalizers,
+    },
+    ...(object.kind === 'Database' ? { status } : {}),
+  }
+  return strip(object.kind === 'Secret' ? { ...body, data: Object.keys(object.data ?? {}).sort() } : body, object.kind)
+}
+
+const chosenByCluster = new Set(['clusterIP', 'clusterIPs', 'lastTransitionTime', 'nodePort', 'healthCheckNodePort'])
+
+function strip(value: unknown, kind: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => strip(item, kind))
+  if (!isRecord(value)) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([field, inner]) => inner !== undefined && !(chosenByCluster.has(field) && inner !== 'None'))
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([field, inner]) => [field, strip(inner, kind)]),
+  )
+}

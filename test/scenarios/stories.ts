@@ -1,0 +1,85 @@
+// Stories whose end is compared between clusters: the simulator earns its place by ending in the same objects.
+import type { Cluster } from './cluster.ts'
+import { database, databaseAt, running, untilPhase } from './database.ts'
+import { endState } from './state.ts'
+
+export interface Story {
+  readonly title: string
+  tell(cluster: Cluster, namespace: string): Promise<void>
+}
+
+/** Tells the story in a namespace of its own, and gives what reads its end; that does not name the namespace. */
+export async function endOf(cluster: Cluster, { title, tell }: Story): Promise<() => Promise<Record<string, unknown>>> {
+  const namespace = await cluster.namespace(title.split(' ', 1)[0] ?? 'story')
+  await tell(cluster, namespace)
+  // What settles after readiness, such as budgets, has settled by then.
+  await cluster.pass(3)
+  return async () => JSON.parse(JSON.stringify(await endState(cluster, namespace)).replaceAll(namespace, 'NAMESPACE'))
+}
+
+const backup = { enabled: true, schedule: '0 2 * * *', destination: { claim: { name: 'dumps' } } }
+const full = {
+  replicas: 3,
+  resources: { requests: { cpu: '0.5', memory: '1024Mi' }, limits: { memory: '2Gi' } },
+  parameters: { max_connections: 250, log_min_duration_statement: '500' },
+  backup: {
+    ...backup,
+    destination: { s3: { bucket: 'dumps', region: 'eu-central-1', endpoint: 'https://s3.test:9000' } },
+  },
+  service: { type: 'LoadBalancer', annotations: { 'example.com/pool': 'blue' } },
+  tls: { secretName: 'certificate', required: true },
+  pod: { labels: { team: 'storage' }, annotations: { 'example.com/scrape': 'true' } },
+}
+
+export const stories: readonly Story[] = [
+  {
+    title: 'postgresql as small as it can be',
+    tell: async (cluster, namespace) => void (await running(cluster, database(namespace, 'db'))),
+  },
+  {
+    title: 'mysql with a backup to a claim',
+    tell: async (cluster, namespace) =>
+      void (await running(
+        cluster,
+        database(namespace, 'db', { engine: 'mysql', version: '8.4.3', replicas: 2, backup }),
+      )),
+  },
+  {
+    title: 'mongodb in three replicas',
+    tell: async (cluster, namespace) =>
+      void (await running(cluster, database(namespace, 'db', { engine: 'mongodb', version: '7.0.14', replicas: 3 }))),
+  },
+  {
+    title: 'everything that a spec can ask for',
+    tell: async (cluster, namespace) => void (await running(cluster, database(namespace, 'db', full))),
+  },
+  {
+    title: 'changes back and forth: S1, S2 and S1 again',
+    async tell(cluster, namespace) {
+      const reference = await running(cluster, database(namespace, 'db', { replicas: 1 }))
+      await cluster.patch(reference, { spec: { replicas: 3, backup, parameters: { max_connections: 300 } } })
+      await cluster.until('S2 is there', async () => (await replicasReady(cluster, namespace)) === 3)
+      await untilPhase(cluster, reference, 'Running')
+      await cluster.patch(reference, { spec: { replicas: 1, backup: { enabled: false }, parameters: null } })
+      await cluster.until('S1 is there again', async () => (await replicasReady(cluster, namespace)) === 1)
+      await untilPhase(cluster, reference, 'Running')
+    },
+  },
+  {
+    title: 'held while a spec makes no sense',
+    async tell(cluster, namespace) {
+      const reference = await running(cluster, database(namespace, 'db', { backup }))
+      await cluster.patch(reference, { spec: { replicas: 2, backup: { schedule: '0 0 30 2 *' } } })
+      await cluster.until('it says so', async () => {
+        const text = JSON.stringify((await cluster.get(reference))?.status)
+        return text.includes('InvalidSpec')
+      })
+    },
+  },
+]
+
+async function replicasReady(cluster: Cluster, namespace: string): Promise<unknown> {
+  const object = await cluster.get(databaseAt(namespace, 'db'))
+  const { readyReplicas, replicas } = (object?.status ?? {}) as { readyReplicas?: number; replicas?: number }
+  return readyReplicas === replicas ? replicas : undefined
+}
