@@ -1,0 +1,237 @@
+// The tour: what this suite does, shown on any cluster that it is installed in.
+import type { ApiError, Cluster } from '../../../test/scenarios/cluster.ts'
+import { isRecord, type KubernetesObject, type ObjectReference, type ObjectType } from '../../sdk/kubernetes.ts'
+import { pictureOf, stateOf } from '../picture.ts'
+import { drawTree } from '../present.ts'
+import { referenceTo } from '../references.ts'
+import type { Paint } from '../shell.ts'
+import type { Screen } from './screen.ts'
+
+/** What the tour asks of a cluster. */
+export type TourCluster = Pick<Cluster, 'apply' | 'get' | 'list' | 'patch' | 'delete' | 'namespace' | 'pass'>
+
+export interface TourOptions {
+  readonly cluster: TourCluster
+  readonly samples: readonly KubernetesObject[]
+  /** All kinds of which a sample has children. */
+  readonly childTypes: readonly ObjectType[]
+  readonly screen: Screen
+  readonly paint: Paint
+  /** Seconds of the cluster's time between two looks. */
+  readonly stepSeconds: number
+  /** The cluster's time, in seconds. */
+  now(): number
+  /** Called between two looks: waits until the picture was seen, and throws when the tour is to end. */
+  rest(): Promise<void>
+}
+
+/** One step of the tour, and whether it happened. */
+export interface Step {
+  readonly title: string
+  readonly done: boolean
+}
+
+/** Goes through the tour. Every step is told in a line; one that does not happen does not stop the others. */
+export async function tour(options: TourOptions): Promise<Step[]> {
+  const { cluster, samples, screen, paint } = options
+  const namespace = await cluster.namespace('demo')
+  const parents = samples.map((sample) => ({ ...sample, metadata: { ...sample.metadata, namespace } }))
+  const [first] = parents
+  if (first === undefined) throw new Error('there are no samples')
+  const last = parents.at(-1) ?? first
+  const steps: Step[] = []
+  const step = async (title: string, run: () => Promise<string>) => {
+    try {
+      const told = await run()
+      steps.push({ title, done: true })
+      screen.tell(`${paint.green('✓')} ${told}`)
+    } catch (error) {
+      if (isInterruption(error)) throw error
+      steps.push({ title, done: false })
+      screen.tell(`${paint.red('✗')} ${title} did not happen: ${error instanceof Error ? error.message : error}`)
+    }
+  }
+  const stage = createStage(options, namespace, parents.map(referenceTo))
+
+  await step('create', () => create(stage, parents, paint))
+  await step('drift', () => repairDrift(stage, referenceTo(first), paint))
+  await step('scale', () => scaleUp(stage, referenceTo(first), paint))
+  await step('refusal', () => refuse(stage, first, paint))
+  await step('deletion', () => remove(stage, referenceTo(last), paint))
+  screen.draw([])
+  screen.tell('')
+  for (const line of await stage.picture()) screen.tell(line)
+  return steps
+}
+
+/** Thrown by `rest` when the tour is to end. */
+export function interruption(): Error {
+  return Object.assign(new Error('interrupted'), { name: 'Interruption' })
+}
+
+/** True for what `interruption` made. */
+export function isInterruption(error: unknown): boolean {
+  return error instanceof Error && error.name === 'Interruption'
+}
+
+interface Stage {
+  readonly cluster: TourCluster
+  /** Looks again and again, with the picture moving meanwhile, until `probe` finds something. */
+  until<T>(what: string, probe: () => Promise<T | undefined | false>, seconds?: number): Promise<T>
+  /** The tree of all there is. */
+  picture(): Promise<string[]>
+  /** The objects that the parent owns; none of a parent that there is not. */
+  childrenOf(parent: KubernetesObject | undefined): Promise<KubernetesObject[]>
+  /** Seconds of the cluster's time that the last `until` took. */
+  readonly took: number
+}
+
+function createStage(options: TourOptions, namespace: string, parents: readonly ObjectReference[]): Stage {
+  const { cluster, childTypes, screen, paint, stepSeconds, now, rest } = options
+  const types = [...childTypes, ...running]
+  const look = async () => {
+    const [roots, lists] = await Promise.all([
+      Promise.all(parents.map((parent) => cluster.get(parent))),
+      Promise.all(types.map((type) => cluster.list(type, { namespace }))),
+    ])
+    return { roots: roots.filter((root) => root !== undefined), objects: lists.flat() }
+  }
+  const known = new Map<string, string>()
+  const note = (roots: readonly KubernetesObject[]) => {
+    for (const root of roots) {
+      const { text, good } = stateOf(root)
+      const title = `${root.kind}/${root.metadata.name}`
+      if (text === '' || known.get(title) === text) continue
+      known.set(title, text)
+      screen.note(`  ${title} ${good === true ? paint.green(text) : paint.yellow(text)}`)
+    }
+  }
+  let took = 0
+  return {
+    cluster,
+    async until(what, probe, seconds = 120) {
+      for (const started = now(); ; ) {
+        const found = await probe()
+        const { roots, objects } = await look()
+        note(roots)
+        screen.draw(drawTree(pictureOf(roots, objects.filter(isRunning), paint), paint))
+        took = now() - started
+        if (found) return found
+        if (took > seconds) throw new Error(`waited ${seconds} s for ${what}`)
+        await rest()
+        await cluster.pass(stepSeconds)
+      }
+    },
+    async picture() {
+      const { roots, objects } = await look()
+      return drawTree(pictureOf(roots, objects, paint), paint)
+    },
+    async childrenOf(parent) {
+      const { objects } = await look()
+      return objects.filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === parent?.metadata.uid))
+    },
+    get took() {
+      return Math.round(took * 10) / 10
+    },
+  }
+}
+
+/** What hangs below children. */
+const running: readonly ObjectType[] = [
+  { apiVersion: 'v1', kind: 'Pod' },
+  { apiVersion: 'v1', kind: 'PersistentVolumeClaim' },
+]
+
+/** What moves: the rest is there from the first moment. */
+function isRunning({ kind }: KubernetesObject): boolean {
+  return ['StatefulSet', 'Deployment', 'ReplicaSet', 'Job', 'Pod'].includes(kind)
+}
+
+async function create(stage: Stage, parents: readonly KubernetesObject[], { bold }: Paint): Promise<string> {
+  for (const parent of parents) await stage.cluster.apply(parent)
+  await stage.until(`${parents.length} ready resources`, async () => {
+    const found = await Promise.all(parents.map((parent) => stage.cluster.get(referenceTo(parent))))
+    return found.every((parent) => parent !== undefined && stateOf(parent).good === true)
+  })
+  const live = await Promise.all(parents.map((parent) => stage.cluster.get(referenceTo(parent))))
+  const children = (await Promise.all(live.map(stage.childrenOf))).flat().length
+  const names = parents.map(({ metadata }) => bold(metadata.name ?? '')).join(', ')
+  const kind = parents[0]?.kind
+  return `created: ${parents.length} ${kind}s (${names}) run with ${children} children, after ${stage.took} s`
+}
+
+async function repairDrift(stage: Stage, parent: ObjectReference, { bold, dim }: Paint): Promise<string> {
+  const reference = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    namespace: parent.namespace ?? '',
+    name: `${parent.name}-config`,
+  }
+  const content = async () => recordOf((await stage.cluster.get(reference))?.data)
+  const before = await content()
+  const [file] = Object.keys(before).filter((key) => /^(postgresql\.conf|my\.cnf|mongod\.conf)$/.test(key))
+  if (file === undefined) throw new Error(`ConfigMap/${reference.name} has no configuration file`)
+  await stage.cluster.patch(reference, { data: { [file]: 'fsync = off\n' } })
+  await stage.until(`the old ${file}`, async () => (await content())[file] === before[file])
+  return `drift repaired: somebody wrote ${dim('fsync = off')} over ${bold(`ConfigMap/${reference.name}`)}; ${file} is back after ${stage.took} s`
+}
+
+function recordOf(value: unknown): Record<string, unknown> {
+  return isRecord(value) ? value : {}
+}
+
+async function scaleUp(stage: Stage, parent: ObjectReference, { bold }: Paint): Promise<string> {
+  const [before, replicas] = [replicasOf(await stage.cluster.get(parent)), 3]
+  await stage.cluster.patch(parent, { spec: { replicas } }, 'scale')
+  await stage.until(`${replicas} ready replicas`, async () => {
+    const object = await stage.cluster.get(parent)
+    const status = object?.status
+    const ready = isRecord(status) ? status.readyReplicas : undefined
+    return object !== undefined && ready === replicas && stateOf(object).good === true
+  })
+  return `scaled up: kubectl scale ${parent.kind.toLowerCase()}/${bold(parent.name)} --replicas=${replicas}, from ${before}: ${replicas} are ready after ${stage.took} s`
+}
+
+function replicasOf(object: KubernetesObject | undefined): unknown {
+  return isRecord(object?.spec) ? object.spec.replicas : undefined
+}
+
+async function refuse(stage: Stage, parent: KubernetesObject, { bold, dim }: Paint): Promise<string> {
+  const live = await stage.cluster.get(referenceTo(parent))
+  const storage = recordOf(recordOf(live?.spec).storage)
+  const smaller = { ...parent, spec: { ...recordOf(parent.spec), storage: { ...storage, size: '1Mi' } } }
+  const error: unknown = await stage.cluster.apply(smaller).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  if (!isApiError(error)) throw new Error('the API server let the storage shrink')
+  const after = await stage.cluster.get(referenceTo(parent))
+  if (JSON.stringify(after?.spec) !== JSON.stringify(live?.spec)) throw new Error('the spec has changed all the same')
+  const [cause] = error.causes
+  const said = cause === undefined ? error.message : `${cause.field}: ${cause.message}`
+  return `refused: ${bold(parent.metadata.name ?? '')} with 1Mi in the place of ${storage.size}: ${dim(said)}`
+}
+
+function isApiError(error: unknown): error is ApiError {
+  return error instanceof Error && error.name === 'ApiError'
+}
+
+async function remove(stage: Stage, parent: ObjectReference, { bold }: Paint): Promise<string> {
+  const live = await stage.cluster.get(parent)
+  const children = (await stage.childrenOf(live)).length
+  await stage.cluster.delete(parent)
+  await stage.until(
+    `${parent.kind}/${parent.name} to be gone`,
+    async () => (await stage.cluster.get(parent)) === undefined,
+  )
+  await stage.until('its children to be gone', async () => (await stage.childrenOf(live)).length === 0)
+  const claims = await stage.cluster.list(
+    { apiVersion: 'v1', kind: 'PersistentVolumeClaim' },
+    { namespace: parent.namespace ?? '' },
+  )
+  const kept = claims.filter(({ metadata }) => metadata.name?.includes(`-${parent.name}-`)).length
+  const policy = recordOf(live?.spec).deletionPolicy
+  const volumes =
+    kept === 0 ? '' : `; its ${kept === 1 ? 'volume stays' : `${kept} volumes stay`}, as deletionPolicy ${policy} says`
+  return `deleted: ${parent.kind}/${bold(parent.name)} stopped gracefully and its ${children} children went with it${volumes}`
+}
