@@ -1,0 +1,72 @@
+// `npm run bench`: measures and prints tables with ratios and whether the goals are reached.
+import { parseArgs } from 'node:util'
+import { benchHook } from './hook.ts'
+import { benchHttp } from './http.ts'
+import { benchMemory } from './memory.ts'
+import { asJson, asMarkdown, type Section } from './report.ts'
+import { type Image, makeImage } from './service.ts'
+import { benchStart } from './start.ts'
+
+const help = `npm run bench [-- PART … [--output markdown|json]]
+
+Without a part: hook, http, memory and start, about a minute and a half.
+
+  hook     one sync in process: parse, evaluate, stringify
+  http     one sync over HTTP: answered anew, answered 304
+  memory   memory and requests per second over 10,000 different parents
+  start    cold start to the first answer
+  cluster  200 Databases on a real control plane, against a plain client; several minutes
+  resync   what an unchanged Database costs each time it is looked at; two minutes
+  flags    Metacontroller's flags: children per second and CPU for each set; several minutes
+  all      all of these`
+
+const parts: Record<string, (image: () => Promise<Image>) => Promise<Section>> = {
+  hook: () => benchHook(),
+  http: async (image) => benchHttp(await image()),
+  memory: async (image) => benchMemory(await image()),
+  start: async (image) => benchStart(await image()),
+  cluster: async (image) => (await import('./cluster.ts')).benchCluster(await image()),
+  resync: async (image) => (await import('./resync.ts')).benchResync(await image()),
+  flags: async (image) => (await import('./flags.ts')).benchFlags(await image()),
+}
+const usual = ['hook', 'http', 'memory', 'start']
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { output: { type: 'string', default: 'markdown' }, help: { type: 'boolean', short: 'h', default: false } },
+  })
+  if (values.help) {
+    process.stdout.write(`${help}\n`)
+    return 0
+  }
+  const unknown = positionals.find((name) => name !== 'all' && !Object.hasOwn(parts, name))
+  if (unknown !== undefined || !['markdown', 'json'].includes(values.output)) {
+    const what = unknown === undefined ? `--output=${values.output} is not known` : `there is no part "${unknown}"`
+    process.stderr.write(`${what}\n\n${help}\n`)
+    return 2
+  }
+  const chosen = positionals.includes('all') ? Object.keys(parts) : positionals.length > 0 ? positionals : usual
+  let made: Promise<Image> | undefined
+  const image = () => {
+    made ??= makeImage()
+    return made
+  }
+  const sections: Section[] = []
+  try {
+    for (const name of chosen) {
+      process.stderr.write(`${name} …\n`)
+      const section = await parts[name]?.(image)
+      if (section === undefined) continue
+      sections.push(section)
+      if (values.output === 'markdown') process.stdout.write(`${asMarkdown(section)}\n\n`)
+    }
+    if (values.output === 'json') process.stdout.write(`${asJson(sections)}\n`)
+  } finally {
+    ;(await made)?.remove()
+  }
+  return 0
+}
