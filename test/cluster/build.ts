@@ -30,8 +30,8 @@ export async function ensureBinaries(env: NodeJS.ProcessEnv = process.env): Prom
   const given = givenKubernetes(env.KUBEBUILDER_ASSETS)
   const controller = givenMetacontroller(env.METACONTROLLER_BIN, env.METACONTROLLER_CRDS)
   const complete = kubernetesPrograms.every((program) => given[program] !== undefined)
-  const kubernetes = complete ? undefined : await ensureBuilt('kubernetes', env)
-  const kwok = await ensureBuilt('kwok', env)
+  const kubernetes = complete ? undefined : await ensureBuilt(recipes.kubernetes, env)
+  const kwok = await ensureBuilt(recipes.kwok, env)
   const built = controller ?? (await ensureBuiltMetacontroller(env))
 
   const program = (name: KubernetesProgram): string[] => {
@@ -80,97 +80,145 @@ function givenMetacontroller(binary: string | undefined, crds: string | undefine
 }
 
 async function ensureBuiltMetacontroller(env: NodeJS.ProcessEnv) {
-  const folder = await ensureBuilt('metacontroller', env)
+  const folder = await ensureBuilt(recipes.metacontroller, env)
   return { binary: join(folder, 'metacontroller'), crds: join(folder, 'crds.yaml') }
 }
 
-/** One Go module beside this file and what is built of it. */
-interface Recipe {
+/** One Go module of this repository and what is built of it. */
+export interface Recipe {
+  /** The build's name, and that of its binary if it is of one package. */
+  readonly name: string
+  /** The folder with the go.mod that pins everything. */
+  readonly source: string
   /** The module whose version is the build's. */
   readonly module: string
-  /** The package, as `go build` wants it. */
-  readonly target: string
+  /** The packages, as `go build` wants them; several become binaries by their own names. */
+  readonly targets: readonly string[]
+  /** What it took on two cores with nothing cached. */
   readonly expectedMinutes: number
   ldflags?(version: string): string[]
   /** A file of the module that is kept beside the binary: [path inside the module, its name in the cache]. */
   readonly keep?: readonly [string, string]
 }
 
+/** Without them Kubernetes' programs call themselves v0.0.0 and clients refuse to parse it. */
+export function kubernetesVersionFlags(version: string): string[] {
+  const [major = '', minor = ''] = version.slice(1).split('.')
+  return ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap((name) => [
+    `-X ${name}.gitVersion=${version}`,
+    `-X ${name}.gitMajor=${major}`,
+    `-X ${name}.gitMinor=${minor}`,
+  ])
+}
+
+const goFolder = join(import.meta.dirname, 'go')
 const recipes: Record<'kubernetes' | 'kwok' | 'metacontroller', Recipe> = {
   kubernetes: {
+    name: 'kubernetes',
+    source: join(goFolder, 'kubernetes'),
     module: 'k8s.io/kubernetes',
-    target: '.',
+    targets: ['.'],
     expectedMinutes: 5,
-    // Without them the API server calls itself v0.0.0 and clients refuse to parse it.
-    ldflags: (version) => {
-      const [major = '', minor = ''] = version.slice(1).split('.')
-      return ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap((name) => [
-        `-X ${name}.gitVersion=${version}`,
-        `-X ${name}.gitMajor=${major}`,
-        `-X ${name}.gitMinor=${minor}`,
-      ])
-    },
+    ldflags: kubernetesVersionFlags,
   },
-  kwok: { module: 'sigs.k8s.io/kwok', target: 'sigs.k8s.io/kwok/cmd/kwok', expectedMinutes: 1 },
+  kwok: {
+    name: 'kwok',
+    source: join(goFolder, 'kwok'),
+    module: 'sigs.k8s.io/kwok',
+    targets: ['sigs.k8s.io/kwok/cmd/kwok'],
+    expectedMinutes: 1,
+  },
   metacontroller: {
+    name: 'metacontroller',
+    source: join(goFolder, 'metacontroller'),
     module: 'metacontroller',
-    target: 'metacontroller',
+    targets: ['metacontroller'],
     expectedMinutes: 1,
     keep: ['manifests/production/metacontroller-crds-v1.yaml', 'crds.yaml'],
   },
 }
 
-/** The folder in the cache that holds the binary, built now if it is not there. */
-async function ensureBuilt(name: keyof typeof recipes, env: NodeJS.ProcessEnv): Promise<string> {
-  const source = join(import.meta.dirname, 'go', name)
-  const version = moduleVersion(source, recipes[name].module)
+/** The folder in the cache that holds the binaries, built now if it is not there. */
+export async function ensureBuilt(recipe: Recipe, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  const { name, source } = recipe
+  const version = moduleVersion(source, recipe.module)
   const entry = `${name}-${version}-${fingerprint(source)}-${process.platform}-${process.arch}`
+  return ensureCached(entry, (partial) => build(recipe, version, partial, env), env)
+}
+
+/**
+ * The folder `entry` of the cache. When it is not there, `make` fills an empty folder that then becomes it; others
+ * who want the same meanwhile wait.
+ */
+export async function ensureCached(
+  entry: string,
+  make: (partial: string) => Promise<void>,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
   const folder = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'operator-hooks', entry)
   if (existsSync(folder)) return folder
   mkdirSync(dirname(folder), { recursive: true })
-  const release = await lock(`${folder}.lock`, name)
+  const release = await lock(`${folder}.lock`, entry)
   try {
     // Another builder may have finished while this one waited for the lock.
-    if (!existsSync(folder)) await build(name, version, source, folder, env)
+    if (existsSync(folder)) return folder
+    const partial = `${folder}.partial`
+    rmSync(partial, { recursive: true, force: true })
+    mkdirSync(partial)
+    await make(partial)
+    // One rename is what makes it visible, so a build that was cut short is never taken for a finished one.
+    renameSync(partial, folder)
   } finally {
     release()
   }
   return folder
 }
 
-async function build(
-  name: keyof typeof recipes,
-  version: string,
-  source: string,
-  folder: string,
-  env: NodeJS.ProcessEnv,
-): Promise<void> {
-  const recipe = recipes[name]
+async function build(recipe: Recipe, version: string, folder: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const { name, source, targets } = recipe
   const goEnv = { ...env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' }
   requireGo(source, goEnv)
-  const partial = `${folder}.partial`
-  rmSync(partial, { recursive: true, force: true })
-  mkdirSync(partial)
   const ldflags = ['-s', '-w', ...(recipe.ldflags?.(version) ?? [])].join(' ')
-  const args = ['build', '-trimpath', '-ldflags', ldflags, '-o', join(partial, name), recipe.target]
-  const done = progress(`building ${name} ${version}, once (about ${recipe.expectedMinutes} min on two cores)`)
-  const { code, output } = await run('go', args, source, goEnv)
-  done(code === 0)
-  if (code !== 0) throw new Error(`go ${args.join(' ')} in ${source} failed:\n${output.slice(-4000)}`)
+  // A folder as the output gives each package's binary the package's own name.
+  const output = targets.length === 1 ? join(folder, name) : `${folder}/`
+  const args = ['build', '-trimpath', '-ldflags', ldflags, '-o', output, ...targets]
+  await step(
+    `building ${name} ${version}, once (about ${recipe.expectedMinutes} min on two cores)`,
+    ['go', ...args],
+    source,
+    goEnv,
+  )
   if (recipe.keep) {
     const [from, to] = recipe.keep
     const listed = spawnSync('go', ['list', '-m', '-f', '{{.Dir}}', recipe.module], { cwd: source, env: goEnv })
-    writeFileSync(join(partial, to), readFileSync(join(listed.stdout.toString().trim(), from)))
+    writeFileSync(join(folder, to), readFileSync(join(listed.stdout.toString().trim(), from)))
   }
-  // One rename is what makes it visible, so a build that was cut short is never taken for a finished one.
-  renameSync(partial, folder)
+}
+
+/** Runs one long command, telling on standard error what goes on; an error holds the end of what it wrote. */
+export async function step(
+  what: string,
+  [program = '', ...args]: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  const done = progress(what)
+  const { code, output } = await run(program, args, cwd, env)
+  done(code === 0)
+  if (code !== 0) throw new Error(`${program} ${args.join(' ')} in ${cwd} failed:\n${output.slice(-4000)}`)
 }
 
 /** The version that go.mod pins a module to; a `replace` counts before a `require`. */
 function moduleVersion(source: string, module: string): string {
   const lines = readFileSync(join(source, 'go.mod'), 'utf8').split('\n')
   const replaced = lines.find((line) => line.replace(/^replace /, '').startsWith(`${module} =>`))
-  const required = lines.find((line) => line.trim().split(' ')[0] === module)
+  const required = lines.find(
+    (line) =>
+      line
+        .trim()
+        .replace(/^require /, '')
+        .split(' ')[0] === module,
+  )
   const version = (replaced ?? required)?.match(/ (v[0-9][^ ]*)(?: \/\/.*)?$/)?.[1]
   if (!version) throw new Error(`${join(source, 'go.mod')} pins no version of ${module}`)
   return version

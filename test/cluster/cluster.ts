@@ -30,6 +30,14 @@ export interface ControlPlaneCluster extends Cluster {
 /** A control plane with the suite installed, its hook service and Metacontroller running. */
 export async function createControlPlaneCluster(options: ControlPlaneClusterOptions): Promise<ControlPlaneCluster> {
   const controlPlane = await startControlPlane(options)
+  return clusterOn(controlPlane, options)
+}
+
+/** The same on a control plane that is there; it is stopped where this fails. */
+export async function clusterOn(
+  controlPlane: ControlPlane,
+  options: ControlPlaneClusterOptions,
+): Promise<ControlPlaneCluster> {
   let hook: HookProcess | undefined
   const stop = async () => {
     await controlPlane.stop()

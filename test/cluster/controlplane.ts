@@ -15,8 +15,15 @@ import { type CountingProxy, startProxy } from './proxy.ts'
 import { type Component, openWorkplace, type Usage, type Workplace } from './workplace.ts'
 
 export interface ControlPlaneOptions {
-  /** How many nodes kwok plays, spread over the zones zone-a, zone-b and zone-c; default 3. */
+  /**
+   * How many nodes kwok plays, spread over the zones zone-a, zone-b and zone-c; default 3. With 0 there is no kwok, and
+   * no StorageClass of its volumes either: nodes and storage are the caller's.
+   */
   readonly nodes?: number
+  /** Address of this machine that the API server listens on and is known by; default 127.0.0.1. */
+  readonly address?: string
+  /** Further users, by the names under which their kubeconfigs are found: see ControlPlane.kubeconfigs. */
+  readonly users?: Readonly<Record<string, User>>
   /** Flags of Metacontroller beyond those that say where things are; default: fast ones, see below. */
   readonly metacontrollerFlags?: readonly string[]
   /** A proxy between Metacontroller and the API server, without which killAfterWrite cannot be; default true. */
@@ -25,13 +32,22 @@ export interface ControlPlaneOptions {
   readonly apiserverFlags?: readonly string[]
 }
 
+export interface User {
+  readonly name: string
+  readonly groups: readonly string[]
+}
+
 export interface ControlPlane {
-  /** https://127.0.0.1:<port> */
+  /** https://<address>:<port> */
   readonly server: string
+  /** PEM: the authority of the API server's certificate. */
+  readonly ca: string
   /** Of a cluster administrator. */
   readonly kubeconfig: string
   /** Of the hook service: it may only write Events. */
   readonly eventsKubeconfig: string
+  /** Of the further users of the options. */
+  readonly kubeconfigs: Readonly<Record<string, string>>
   /** A shell script that runs kubectl with that kubeconfig. */
   readonly kubectl: string
   readonly client: Client
@@ -92,8 +108,10 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
 async function startIn(workplace: Workplace, binaries: Binaries, options: ControlPlaneOptions): Promise<ControlPlane> {
   const { folder } = workplace
   const [etcdPort, peerPort, apiPort, metricsPort, healthPort] = await freePorts(5)
-  const server = `https://127.0.0.1:${apiPort}`
-  const tokens = writeTokens(folder)
+  const address = options.address ?? '127.0.0.1'
+  const server = `https://${address}:${apiPort}`
+  const users = { ...ownUsers, ...options.users }
+  const tokens = writeTokens(folder, users)
   const keys = writeServiceAccountKeys(folder)
 
   const etcd = workplace.start('etcd', [
@@ -113,10 +131,10 @@ async function startIn(workplace: Workplace, binaries: Binaries, options: Contro
     ...binaries.kubeApiserver,
     `--etcd-servers=http://127.0.0.1:${etcdPort}`,
     `--secure-port=${apiPort}`,
-    '--bind-address=127.0.0.1',
+    `--bind-address=${address}`,
     `--cert-dir=${certificates}`,
     `--token-auth-file=${tokens.file}`,
-    '--authorization-mode=RBAC',
+    '--authorization-mode=Node,RBAC',
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-key-file=${keys.publicKey}`,
     `--service-account-signing-key-file=${keys.privateKey}`,
@@ -132,17 +150,18 @@ async function startIn(workplace: Workplace, binaries: Binaries, options: Contro
   const whole = () => existsSync(certificate) && readFileSync(certificate, 'utf8').trimEnd().endsWith('-----')
   await untilUp('the certificate of kube-apiserver', [etcd, apiserver], async () => whole())
   const ca = readFileSync(certificate, 'utf8')
-  const client = connect(server, ca, tokens.admin)
+  const client = connect(server, ca, tokens.of('admin'))
   await untilUp('kube-apiserver', [etcd, apiserver], async () => (await client.request('GET', '/readyz')) === 'ok')
 
-  const kubeconfig = (name: string, token: string, url = server) => {
-    const path = join(folder, `${name}.kubeconfig`)
-    writeFileSync(path, JSON.stringify(kubeconfigOf(url, url === server ? ca : undefined, token)), { mode: 0o600 })
+  const kubeconfig = (user: string, url = server) => {
+    const path = join(folder, `${user}.kubeconfig`)
+    const content = kubeconfigOf(url, url === server ? ca : undefined, tokens.of(user))
+    writeFileSync(path, JSON.stringify(content), { mode: 0o600 })
     return path
   }
   const controllerManager = workplace.start('kube-controller-manager', [
     ...binaries.kubeControllerManager,
-    `--kubeconfig=${kubeconfig('kube-controller-manager', tokens.controllerManager)}`,
+    `--kubeconfig=${kubeconfig('kube-controller-manager')}`,
     `--service-account-private-key-file=${keys.privateKey}`,
     `--root-ca-file=${certificate}`,
     '--use-service-account-credentials',
@@ -156,26 +175,32 @@ async function startIn(workplace: Workplace, binaries: Binaries, options: Contro
   ])
   const scheduler = workplace.start('kube-scheduler', [
     ...binaries.kubeScheduler,
-    `--config=${schedulerConfig(folder, kubeconfig('kube-scheduler', tokens.scheduler))}`,
+    `--config=${schedulerConfig(folder, kubeconfig('kube-scheduler'))}`,
     '--secure-port=0',
   ])
-  const kwok = workplace.start('kwok', [
-    ...binaries.kwok,
-    `--kubeconfig=${kubeconfig('kwok', tokens.kwok)}`,
-    `--config=${join(import.meta.dirname, 'stages.yaml')}`,
-    '--manage-all-nodes',
-    '--cidr=10.128.0.0/16',
-    '--node-lease-duration-seconds=40',
-  ])
+  const playedNodes = nodes(options.nodes ?? 3)
+  const kwok =
+    playedNodes.length === 0
+      ? []
+      : [
+          workplace.start('kwok', [
+            ...binaries.kwok,
+            `--kubeconfig=${kubeconfig('kwok')}`,
+            `--config=${join(import.meta.dirname, 'stages.yaml')}`,
+            '--manage-all-nodes',
+            '--cidr=10.128.0.0/16',
+            '--node-lease-duration-seconds=40',
+          ]),
+        ]
 
   const crds = documents(binaries.metacontrollerCrds)
   await Promise.all([
-    ...nodes(options.nodes ?? 3).map((node) => client.create(node)),
-    ...storageClasses.map((storageClass) => client.create(storageClass)),
+    ...playedNodes.map((node) => client.create(node)),
+    ...(playedNodes.length === 0 ? [] : storageClasses.map((storageClass) => client.create(storageClass))),
     ...crds.map((crd) => client.create(crd)),
   ])
   await Promise.all(crds.map((crd) => untilServed(client, crd)))
-  const players = [controllerManager, scheduler, kwok]
+  const players = [controllerManager, scheduler, ...kwok]
   await untilUp('the nodes', players, async () =>
     (await client.list({ apiVersion: 'v1', kind: 'Node' })).every(isReady),
   )
@@ -183,11 +208,11 @@ async function startIn(workplace: Workplace, binaries: Binaries, options: Contro
   const account = { apiVersion: 'v1', kind: 'ServiceAccount', namespace: 'default', name: 'default' }
   await untilUp('the default service account', players, async () => (await client.get(account)) !== undefined)
 
-  const admin = kubeconfig('admin', tokens.admin)
+  const admin = kubeconfig('admin')
   const proxy =
     options.faults === false
       ? undefined
-      : await startProxy(server, isWrite, { ca, headers: { authorization: `Bearer ${tokens.metacontroller}` } })
+      : await startProxy(server, isWrite, { ca, headers: { authorization: `Bearer ${tokens.of('metacontroller')}` } })
   const metacontroller = metacontrollerProcess(
     workplace,
     [
@@ -196,14 +221,16 @@ async function startIn(workplace: Workplace, binaries: Binaries, options: Contro
       ...(options.metacontrollerFlags ?? fastMetacontroller),
     ],
     // Not by its flag --kubeconfig, which 1.5 overwrites with an empty one of its own.
-    { KUBECONFIG: kubeconfig('metacontroller', tokens.metacontroller, proxy?.url) },
+    { KUBECONFIG: kubeconfig('metacontroller', proxy?.url) },
     Number(metricsPort),
     proxy,
   )
   return {
     server,
+    ca,
     kubeconfig: admin,
-    eventsKubeconfig: kubeconfig('events', tokens.events),
+    eventsKubeconfig: kubeconfig('events'),
+    kubeconfigs: Object.fromEntries(Object.keys(options.users ?? {}).map((user) => [user, kubeconfig(user)])),
     kubectl: kubectlScript(folder, binaries.kubectl, admin),
     client,
     workplace,
@@ -309,30 +336,28 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Static bearer tokens, made anew each time: RBAC's own bindings know the users by these names. */
-function writeTokens(folder: string) {
+/** RBAC's own bindings know the users by these names. */
+const ownUsers: Readonly<Record<string, User>> = {
+  admin: { name: 'admin', groups: ['system:masters'] },
+  'kube-controller-manager': { name: 'system:kube-controller-manager', groups: [] },
+  'kube-scheduler': { name: 'system:kube-scheduler', groups: [] },
+  kwok: { name: 'kwok', groups: ['system:masters'] },
+  metacontroller: {
+    name: metacontrollerUser,
+    groups: ['system:serviceaccounts', 'system:serviceaccounts:metacontroller'],
+  },
+  events: { name: eventsUser, groups: ['system:serviceaccounts', 'system:serviceaccounts:operator-hooks'] },
+}
+
+/** Static bearer tokens, made anew each time. */
+function writeTokens(folder: string, users: Readonly<Record<string, User>>) {
   const file = join(folder, 'tokens.csv')
-  const users = {
-    admin: ['admin', 'system:masters'],
-    controllerManager: ['system:kube-controller-manager', ''],
-    scheduler: ['system:kube-scheduler', ''],
-    kwok: ['kwok', 'system:masters'],
-    metacontroller: [metacontrollerUser, 'system:serviceaccounts,system:serviceaccounts:metacontroller'],
-    events: [eventsUser, 'system:serviceaccounts,system:serviceaccounts:operator-hooks'],
-  } as const
-  const named = Object.entries(users).map(([key, [user, groups]]) => ({ key, user, groups, token: randomUUID() }))
-  const lines = named.map(({ token, user, groups }) => `${token},${user},${user},"${groups}"\n`)
+  const tokens = new Map(Object.keys(users).map((key) => [key, randomUUID()]))
+  const lines = Object.entries(users).map(
+    ([key, { name, groups }]) => `${tokens.get(key)},${name},${name},"${groups.join(',')}"\n`,
+  )
   writeFileSync(file, lines.join(''), { mode: 0o600 })
-  const token = (key: keyof typeof users) => named.find((entry) => entry.key === key)?.token ?? ''
-  return {
-    file,
-    admin: token('admin'),
-    controllerManager: token('controllerManager'),
-    scheduler: token('scheduler'),
-    kwok: token('kwok'),
-    metacontroller: token('metacontroller'),
-    events: token('events'),
-  }
+  return { file, of: (key: string) => tokens.get(key) ?? '' }
 }
 
 function writeServiceAccountKeys(folder: string) {

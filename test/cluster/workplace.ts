@@ -34,6 +34,8 @@ export interface Workplace {
   readonly folder: string
   /** Starts a program in its own process group, its output in `<name>.log`. */
   start(name: string, command: readonly string[], env?: Record<string, string>): Component
+  /** A line of shell that is run at the end, once all processes are gone: for what outlives them. */
+  undo(command: string): void
   /** By component's name; what was started several times under one name is summed. Linux only. */
   usage(): Record<string, Usage>
   /** What ended without being told to, each with the end of its log. */
@@ -84,6 +86,9 @@ export function openWorkplace(prefix: string): Workplace {
       started.push(one)
       return one
     },
+    undo(command) {
+      janitor.stdin.write(`undo ${command}\n`)
+    },
     usage() {
       const sums: Record<string, Usage> = structuredClone(past)
       for (const [pid, name] of living) remember(sums, name, measure(pid))
@@ -104,16 +109,19 @@ export function openWorkplace(prefix: string): Workplace {
 }
 
 /**
- * Reads `add <pid>` and `forget <pid>`. When its input ends it kills the process groups that are left, waits until
- * they are gone, so that nothing writes into the folder any more, and removes the folder named by its argument.
+ * Reads `add <pid>`, `forget <pid>` and `undo <command>`. When its input ends it kills the process groups that are
+ * left, waits until they are gone, so that nothing writes into the folder any more, undoes, and removes the folder
+ * named by its argument.
  */
 const janitorScript = `
 trap '' INT TERM HUP
-pids=' '
-while read -r verb pid; do
+pids=' ' undo=''
+while read -r verb rest; do
   case $verb in
-    add) pids="$pids$pid " ;;
-    forget) pids="\${pids%% $pid *} \${pids#* $pid }" ;;
+    add) pids="$pids$rest " ;;
+    forget) pids="\${pids%% $rest *} \${pids#* $rest }" ;;
+    undo) undo="$rest
+$undo" ;;
   esac
 done
 for pid in $pids; do kill -s KILL -- "-$pid" 2>/dev/null; done
@@ -121,6 +129,7 @@ for pid in $pids; do
   tries=0
   while kill -s 0 -- "-$pid" 2>/dev/null && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
 done
+eval "$undo"
 [ -z "$1" ] || rm -rf -- "$1"
 `
 
