@@ -98,6 +98,8 @@ export interface Scenario {
   readonly title: string
   /** Capabilities without which it cannot be told. */
   readonly needs?: readonly (keyof Capabilities)[]
+  /** Capabilities with which it cannot be told: it has pods behave at will, or needs engines that are nowhere run. */
+  readonly lacks?: readonly (keyof Capabilities)[]
   /** Seconds of real time it may take on the control plane; 120 if absent. */
   readonly seconds?: number
   run(cluster: Cluster): Promise<void>

@@ -5,12 +5,18 @@ import type { Cluster } from './cluster.ts'
 
 const databaseType = { apiVersion: 'example.com/v1', kind: 'Database' }
 
+/**
+ * The version of each engine that scenarios ask for, where they do not say which. Where nothing runs, any will do; a
+ * tier with containers says which it has images of.
+ */
+export const versions = { postgresql: '13.8', mysql: '8.4.3', mongodb: '7.0.14' }
+
 /** A Database of one instance with the least that a spec needs; `spec` is laid over it. */
 export function database(namespace: string, name: string, spec: Record<string, unknown> = {}): KubernetesObject {
   return {
     ...databaseType,
     metadata: { namespace, name },
-    spec: { engine: 'postgresql', version: '13.8', storage: { size: '1Gi' }, ...spec },
+    spec: { engine: 'postgresql', version: versions.postgresql, storage: { size: '1Gi' }, ...spec },
   }
 }
 

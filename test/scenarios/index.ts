@@ -14,11 +14,21 @@ const scenarios: readonly Scenario[] = [
   ...faultScenarios,
 ]
 
+/** Those of Databases alone: the one kind whose images a tier with containers has. */
+export const databaseScenarios: readonly Scenario[] = [
+  ...createScenarios,
+  ...changeScenarios,
+  ...refuseScenarios,
+  ...removeScenarios,
+  ...faultScenarios,
+]
+
 /** The scenarios that a cluster can carry, and the titles of those that it cannot. */
-export function scenariosFor(cluster: Cluster): { carried: Scenario[]; left: string[] } {
-  const can = (scenario: Scenario) => (scenario.needs ?? []).every((need) => cluster.capabilities[need])
+export function scenariosFor(cluster: Cluster, from = scenarios): { carried: Scenario[]; left: string[] } {
+  const can = ({ needs = [], lacks = [] }: Scenario) =>
+    needs.every((need) => cluster.capabilities[need]) && !lacks.some((lack) => cluster.capabilities[lack])
   return {
-    carried: scenarios.filter(can),
-    left: scenarios.filter((scenario) => !can(scenario)).map(({ title }) => title),
+    carried: from.filter(can),
+    left: from.filter((scenario) => !can(scenario)).map(({ title }) => title),
   }
 }

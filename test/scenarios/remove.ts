@@ -40,6 +40,7 @@ export const removeScenarios: Scenario[] = [
   },
   {
     title: 'a last backup that succeeds lets the Database and its claims go',
+    lacks: ['containers'],
     async run(cluster) {
       const namespace = await cluster.namespace('last-backup')
       await cluster.create(claimForDumps(namespace))
@@ -52,6 +53,7 @@ export const removeScenarios: Scenario[] = [
   },
   {
     title: 'a last backup that fails loses nothing: it says so and waits',
+    lacks: ['containers'],
     seconds: 300,
     async run(cluster) {
       const namespace = await cluster.namespace('failed-backup')
