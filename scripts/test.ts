@@ -1,5 +1,5 @@
-// Runs the tests of a tier with tap: everything that needs only Node (the default), or with
-// --tier=control-plane the scenarios on a real Kubernetes API server and Metacontroller.
+// Runs the tests of a tier with tap: everything that needs only Node (the default), with --tier=control-plane the
+// scenarios on a real Kubernetes API server and Metacontroller, or with --tier=node those whose containers run.
 // Other arguments go to tap: files to run, --reporter=…
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
@@ -9,8 +9,10 @@ import { parseArgs } from 'node:util'
 
 const tiers: Record<string, { files: string[]; jobs: number; timeoutSeconds: number }> = {
   // Simulator and server included: nothing here needs more than Node.
-  local: { files: ['test/!(cluster|bench)/**/*.test.ts'], jobs: 2, timeoutSeconds: 60 },
+  local: { files: ['test/!(cluster|bench|node)/**/*.test.ts'], jobs: 2, timeoutSeconds: 60 },
   'control-plane': { files: ['test/cluster/**/*.test.ts'], jobs: 1, timeoutSeconds: 1800 },
+  // The first run of it builds for half an hour on two cores.
+  node: { files: ['test/node/**/*.test.ts'], jobs: 1, timeoutSeconds: 7200 },
 }
 
 const { values, positionals, tokens } = parseArgs({

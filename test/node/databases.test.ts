@@ -1,0 +1,304 @@
+// Databases as the hooks emit them, in real pods with the real engines: reached by their Services, changed while they
+// run, backed up to S3 and restored from there.
+import t from 'tap'
+import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
+import { database, databaseAt, untilCondition, untilPhase } from '../scenarios/database.ts'
+import { obstacle } from './requirements.ts'
+import { suiteOnNodes } from './suite.ts'
+
+const reason = obstacle()
+if (reason !== undefined) {
+  t.test('databases in real pods', { skip: reason }, async () => {})
+} else {
+  const cluster = await suiteOnNodes(t)
+  for (const engine of [postgresql(cluster.versions.postgresql), mysql(cluster.versions.mysql)]) {
+    t.test(`${engine.name} ${engine.version}`, async (t) => {
+      const namespace = await cluster.namespace(engine.name)
+      const reference = databaseAt(namespace, 'db')
+      const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${namespace}`, ...args)
+      await cluster.create(s3Secret(namespace))
+      await cluster.create(client(namespace, engine))
+      const asApp = (statement: string) => kubectl('exec', 'client', '--', 'bash', '-c', engine.app, 'bash', statement)
+
+      await t.test('becomes Ready under "restricted" pod security', async () => {
+        await cluster.patch(
+          { apiVersion: 'v1', kind: 'Namespace', name: namespace },
+          { metadata: { labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } } },
+        )
+        await cluster.apply(withBackup(namespace, engine))
+        await untilPhase(cluster, reference, 'Running', 180)
+        await untilCondition(cluster, reference, 'Ready', 'True')
+        await kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=120s')
+      })
+
+      await t.test('a row is written and read through the Service, with what the Secret says', async (t) => {
+        await asApp('CREATE TABLE notes (id int PRIMARY KEY, text varchar(40))')
+        await asApp("INSERT INTO notes VALUES (1, 'first')")
+        t.equal(await asApp('SELECT text FROM notes'), 'first\n')
+      })
+
+      await t.test('the row outlives the pod', async (t) => {
+        await kubectl('delete', 'pod', 'db-0')
+        await kubectl('wait', '--for=condition=Ready', 'pod/db-0', '--timeout=180s')
+        await cluster.until('it is served again', () => asApp('SELECT text FROM notes').catch(() => undefined))
+        t.equal(await asApp('SELECT text FROM notes'), 'first\n')
+      })
+
+      await t.test('a parameter is changed without a restart', async (t) => {
+        const started = await startOf(kubectl)
+        await cluster.patch(reference, { spec: { parameters: engine.parameter.setting } })
+        // The kubelet renews mounted files about once a minute.
+        await cluster.until(
+          'the server has it',
+          async () => (await asApp(engine.parameter.question)).trim() === engine.parameter.answer,
+          180,
+        )
+        t.equal(await startOf(kubectl), started, 'the pod is the same')
+      })
+
+      await t.test('rotated passwords reach the server without a restart', async (t) => {
+        const before = await passwordOf(kubectl)
+        await cluster.patch(reference, { spec: { credentials: { rotation: 1 } } })
+        await cluster.until('the Secret changed', async () => (await passwordOf(kubectl)) !== before)
+        await kubectl('delete', 'pod', 'client', '--grace-period=0', '--force')
+        await cluster.create(client(namespace, engine))
+        await kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=60s')
+        await cluster.until(
+          'the new password is good',
+          async () => (await asApp('SELECT text FROM notes').catch(() => '')) === 'first\n',
+          180,
+        )
+        const old = kubectl(
+          'exec',
+          'client',
+          '--',
+          'env',
+          `PGPASSWORD=${before}`,
+          `MYSQL_PWD=${before}`,
+          'bash',
+          '-c',
+          engine.app,
+          'bash',
+          'SELECT 1',
+        )
+        await t.rejects(old, { message: engine.refusal })
+      })
+
+      await t.test('a backup goes to S3, and a lost row comes back from there', async (t) => {
+        await kubectl('create', 'job', 'by-hand', '--from=cronjob/db-backup')
+        await cluster.until(
+          'the backup is done',
+          async () => {
+            const state = await kubectl('get', 'job', 'by-hand', '-ojsonpath={.status.succeeded}/{.status.failed}')
+            if (state === '1/') return true
+            if (/\/[1-9]/.test(state)) throw new Error(await kubectl('logs', 'job/by-hand', '--all-containers'))
+            return false
+          },
+          240,
+        )
+        await asApp('DROP TABLE notes')
+        await t.rejects(asApp('SELECT text FROM notes'))
+        await cluster.create(restore(namespace, engine))
+        await cluster.until(
+          'it is restored',
+          async () => {
+            const phase = await kubectl('get', 'pod', 'restore', '-ojsonpath={.status.phase}')
+            if (phase === 'Failed') throw new Error(await kubectl('logs', 'restore', '--all-containers'))
+            return phase === 'Succeeded'
+          },
+          120,
+        )
+        t.equal(await asApp('SELECT text FROM notes'), 'first\n')
+      })
+    })
+  }
+
+  function withBackup(namespace: string, { name, version }: Engine): KubernetesObject {
+    const { bucket, endpoint } = cluster.s3
+    const s3 = {
+      bucket,
+      endpoint,
+      forcePathStyle: true,
+      caSecret: { name: 's3' },
+      credentialsSecret: { name: 's3' },
+    }
+    const resources = { requests: { cpu: '100m', memory: '512Mi' } }
+    return database(namespace, 'db', {
+      engine: name,
+      version,
+      resources,
+      backup: { enabled: true, schedule: '0 0 1 1 *', destination: { s3 } },
+    })
+  }
+
+  function s3Secret(namespace: string): KubernetesObject {
+    return {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { namespace, name: 's3' },
+      stringData: {
+        'ca.crt': cluster.s3.ca,
+        'access-key-id': cluster.s3.accessKeyId,
+        'secret-access-key': cluster.s3.secretAccessKey,
+      },
+    }
+  }
+
+  /** A pod with the engine's own client, which knows of the database what its Secret says. */
+  function client(namespace: string, engine: Engine): KubernetesObject {
+    return pod(namespace, 'client', {
+      containers: [{ name: 'client', image: engine.image, command: ['sleep', 'infinity'], env: access(engine) }],
+    })
+  }
+
+  /** Fetches the newest backup from S3, and puts it into the database as its administrator. */
+  function restore(namespace: string, engine: Engine): KubernetesObject {
+    const remote = 'RCLONE_CONFIG_STORE'
+    const fromSecret = (name: string, key: string) => ({ name, valueFrom: { secretKeyRef: { name: 's3', key } } })
+    const directory = `store:${cluster.s3.bucket}/${namespace}/db`
+    return pod(namespace, 'restore', {
+      initContainers: [
+        {
+          name: 'fetch',
+          image: 'rclone/rclone:1.71.0',
+          command: [
+            'sh',
+            '-c',
+            `set -eu; newest=$(rclone lsf ${directory} | sort | tail -n 1); rclone copyto "${directory}/$newest" /work/backup`,
+          ],
+          env: [
+            { name: `${remote}_TYPE`, value: 's3' },
+            { name: `${remote}_PROVIDER`, value: 'Other' },
+            { name: `${remote}_ENV_AUTH`, value: 'true' },
+            { name: `${remote}_ENDPOINT`, value: cluster.s3.endpoint },
+            { name: `${remote}_FORCE_PATH_STYLE`, value: 'true' },
+            { name: 'RCLONE_CA_CERT', value: '/etc/s3/ca.crt' },
+            { name: 'RCLONE_CONFIG', value: '/work/rclone.conf' },
+            { name: 'HOME', value: '/work' },
+            fromSecret('AWS_ACCESS_KEY_ID', 'access-key-id'),
+            fromSecret('AWS_SECRET_ACCESS_KEY', 'secret-access-key'),
+          ],
+          volumeMounts: [
+            { name: 'work', mountPath: '/work' },
+            { name: 's3', mountPath: '/etc/s3' },
+          ],
+        },
+      ],
+      containers: [
+        {
+          name: 'restore',
+          image: engine.image,
+          command: ['bash', '-ec', engine.restore],
+          env: administrator(engine),
+          volumeMounts: [{ name: 'work', mountPath: '/work' }],
+        },
+      ],
+      volumes: [
+        { name: 'work', emptyDir: {} },
+        { name: 's3', secret: { secretName: 's3' } },
+      ],
+    })
+  }
+}
+
+interface Engine {
+  name: string
+  version: string
+  image: string
+  /** Bash: runs the statement in $1 as the application does. */
+  app: string
+  /** Bash: puts /work/backup into the database. */
+  restore: string
+  passwordVariable: string
+  parameter: { setting: Record<string, string | number>; question: string; answer: string }
+  refusal: RegExp
+}
+
+function postgresql(version: string): Engine {
+  return {
+    name: 'postgresql',
+    version,
+    image: `postgres:${version}`,
+    app: 'psql --no-psqlrc --set=ON_ERROR_STOP=1 --quiet --tuples-only --no-align --host="$HOST" --username="$USERNAME" --dbname="$DBNAME" --command="$1"',
+    restore: `
+mkdir /work/dump && tar --extract --file=/work/backup --directory=/work/dump
+while IFS=$'\\t' read -r oid name; do
+  pg_restore --host=db --username=postgres --dbname="$name" --clean --if-exists --exit-on-error "/work/dump/$oid.dump"
+done </work/dump/databases.tsv`,
+    passwordVariable: 'PGPASSWORD',
+    parameter: { setting: { work_mem: '7MB' }, question: 'SHOW work_mem', answer: '7MB' },
+    refusal: /password authentication failed/,
+  }
+}
+
+function mysql(version: string): Engine {
+  return {
+    name: 'mysql',
+    version,
+    image: `mysql:${version}`,
+    app: 'mysql --host="$HOST" --user="$USERNAME" --batch --skip-column-names --execute="$1" "$DBNAME"',
+    restore: 'gunzip --stdout /work/backup | mysql --host=db --user=root',
+    passwordVariable: 'MYSQL_PWD',
+    parameter: { setting: { wait_timeout: 1234 }, question: 'SELECT @@global.wait_timeout', answer: '1234' },
+    refusal: /Access denied/,
+  }
+}
+
+const ofSecret = (name: string, key: string) => ({ name, valueFrom: { secretKeyRef: { name: 'db-secret', key } } })
+
+function access({ passwordVariable }: Engine) {
+  return [
+    ofSecret(passwordVariable, 'password'),
+    ofSecret('USERNAME', 'username'),
+    ofSecret('HOST', 'host'),
+    ofSecret('DBNAME', 'dbname'),
+  ]
+}
+
+function administrator({ passwordVariable }: Engine) {
+  return [ofSecret(passwordVariable, 'superuser-password')]
+}
+
+/** A pod that "restricted" admits. */
+function pod(
+  namespace: string,
+  name: string,
+  {
+    initContainers = [],
+    containers,
+    volumes = [],
+  }: { initContainers?: object[]; containers: object[]; volumes?: object[] },
+): KubernetesObject {
+  const closed = (container: object) => ({
+    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+    ...container,
+  })
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace, name },
+    spec: {
+      restartPolicy: 'Never',
+      terminationGracePeriodSeconds: 0,
+      automountServiceAccountToken: false,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 999,
+        runAsGroup: 999,
+        fsGroup: 999,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      initContainers: initContainers.map(closed),
+      containers: containers.map(closed),
+      volumes,
+    },
+  }
+}
+
+const startOf = (kubectl: (...args: string[]) => Promise<string>) =>
+  kubectl('get', 'pod', 'db-0', '-ojsonpath={.metadata.uid} {.status.containerStatuses[0].state.running.startedAt}')
+
+async function passwordOf(kubectl: (...args: string[]) => Promise<string>): Promise<string> {
+  const encoded = await kubectl('get', 'secret', 'db-secret', '-ojsonpath={.data.password}')
+  return Buffer.from(encoded, 'base64').toString()
+}

@@ -1,0 +1,227 @@
+// The images that pods on the node are made of. No registry is asked: each is made on the spot and bears the name by
+// which the suite's objects ask for it, with the contract of the image that usually bears it.
+import { createHash } from 'node:crypto'
+import { copyFileSync, createReadStream, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { ensureCached, step } from '../cluster/build.ts'
+import type { NodeBinaries } from './build.ts'
+import { digest, ensureRootfs, ensureUnpacked, packageVersion, type RootfsRecipe } from './debian.ts'
+
+export interface Image {
+  /** What a pod writes: postgres:17.6 */
+  readonly name: string
+  /** A folder with what a docker-archive is: manifest.json, the configuration and one layer. */
+  readonly folder: string
+}
+
+/** The versions of the engines that there are images of, as spec.version of a Database has them. */
+export interface EngineVersions {
+  readonly postgresql: string
+  readonly mysql: string
+}
+
+export interface Images {
+  readonly all: readonly Image[]
+  readonly versions: EngineVersions
+}
+
+/** Names of the images that are the node's own, and no engine's. */
+export const ownImages = {
+  pause: 'node.test/pause:1',
+  tools: 'node.test/tools:1',
+  coredns: 'node.test/coredns:1',
+  localPathProvisioner: 'node.test/local-path-provisioner:1',
+  metricsServer: 'node.test/metrics-server:1',
+  s3: 'node.test/s3:1',
+} as const
+
+/** The name that a Database's backup asks for; the binary is of that version (go/rclone/go.mod). */
+const rcloneImage = 'rclone/rclone:1.71.0'
+
+/** Finds or makes every image. */
+export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
+  const busybox = await ensureUnpacked('busybox-static')
+  const small = (name: string, program: string | undefined, config: ImageConfig) =>
+    ensureImage(name, config, digest([program, config]), async (root) => busyboxRoot(root, busybox, program))
+  const postgres = await ensureRootfs(postgresRecipe)
+  const mysql = await ensureRootfs(mysqlRecipe)
+  const versions = {
+    postgresql: packageVersion(postgres, 'postgresql-17'),
+    mysql: packageVersion(mysql, mysqlPackage),
+  }
+  const all = [
+    await small(ownImages.pause, undefined, {
+      Cmd: ['sh', '-c', 'trap exit TERM; while :; do sleep 3600 & wait; done'],
+    }),
+    await small(ownImages.tools, undefined, {}),
+    await small(ownImages.coredns, join(binaries.coredns, 'coredns'), {}),
+    await small(ownImages.localPathProvisioner, join(binaries.localPathProvisioner, 'local-path-provisioner'), {}),
+    await small(ownImages.metricsServer, join(binaries.metricsServer, 'metrics-server'), {}),
+    await small(ownImages.s3, join(binaries.versitygw, 'versitygw'), {}),
+    await small(rcloneImage, join(binaries.rclone, 'rclone'), { Entrypoint: ['rclone'] }),
+    await ensureImage(
+      `postgres:${versions.postgresql}`,
+      postgresConfig(versions.postgresql),
+      digest(postgres),
+      postgres,
+    ),
+    await ensureImage(`mysql:${versions.mysql}`, mysqlConfig(versions.mysql), digest(mysql), mysql),
+  ]
+  return { all, versions }
+}
+
+/** The part of https://github.com/opencontainers/image-spec/blob/main/config.md that is used here. */
+interface ImageConfig {
+  Env?: readonly string[]
+  Entrypoint?: readonly string[]
+  Cmd?: readonly string[]
+  StopSignal?: string
+  WorkingDir?: string
+  ExposedPorts?: Readonly<Record<string, object>>
+}
+
+const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const entrypoint = '/usr/local/bin/docker-entrypoint.sh'
+const script = (name: string) => readFileSync(join(import.meta.dirname, 'images', name), 'utf8')
+
+// User and group 999 and the paths are those of the official image: pods run as that user, on volumes of that group.
+const postgresRecipe: RootfsRecipe = {
+  name: 'postgres',
+  suite: 'trixie',
+  packages: ['postgresql-17', 'locales'],
+  before: `
+groupadd --system --gid 999 postgres
+useradd --system --gid 999 --uid 999 --home-dir /var/lib/postgresql --shell /bin/bash postgres
+mkdir -p /etc/postgresql-common
+echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf`,
+  after: `
+localedef --inputfile=en_US --force --charmap=UTF-8 --alias-file=/usr/share/locale/locale.alias en_US.UTF-8
+mkdir -p /docker-entrypoint-initdb.d /var/lib/postgresql/data /run/postgresql
+chown 999:999 /var/lib/postgresql /var/lib/postgresql/data /run/postgresql
+chmod 1777 /var/lib/postgresql/data
+chmod 3777 /run/postgresql`,
+  files: { [entrypoint]: script('postgres.sh') },
+}
+
+function postgresConfig(version: string): ImageConfig {
+  const major = version.split('.')[0]
+  return {
+    Env: [
+      `PATH=/usr/lib/postgresql/${major}/bin:${path}`,
+      'LANG=en_US.utf8',
+      `PG_MAJOR=${major}`,
+      `PG_VERSION=${version}`,
+      'PGDATA=/var/lib/postgresql/data',
+    ],
+    Entrypoint: ['docker-entrypoint.sh'],
+    Cmd: ['postgres'],
+    StopSignal: 'SIGINT',
+    ExposedPorts: { '5432/tcp': {} },
+  }
+}
+
+const mysqlPackage = 'mysql-server-core'
+const mysqlRecipe: RootfsRecipe = {
+  name: 'mysql',
+  // The one release of Debian that has a MySQL server.
+  suite: 'sid',
+  packages: [mysqlPackage, 'mysql-client-core'],
+  before: `
+groupadd --system --gid 999 mysql
+useradd --system --gid 999 --uid 999 --home-dir /var/lib/mysql --shell /bin/false mysql`,
+  after: `
+rm -rf /var/lib/mysql /etc/mysql
+mkdir -p /etc/mysql/conf.d /docker-entrypoint-initdb.d /var/lib/mysql /var/lib/mysql-files /run/mysqld
+cat >/etc/my.cnf <<'END'
+[mysqld]
+host_cache_size = 0
+skip_name_resolve = ON
+datadir = /var/lib/mysql
+socket = /var/run/mysqld/mysqld.sock
+secure_file_priv = /var/lib/mysql-files
+user = mysql
+pid_file = /var/run/mysqld/mysqld.pid
+[client]
+socket = /var/run/mysqld/mysqld.sock
+!includedir /etc/mysql/conf.d/
+END
+chown 999:999 /var/lib/mysql /var/lib/mysql-files /run/mysqld
+chmod 1777 /var/lib/mysql /run/mysqld`,
+  files: { [entrypoint]: script('mysql.sh') },
+}
+
+function mysqlConfig(version: string): ImageConfig {
+  return {
+    Env: [`PATH=${path}`, `MYSQL_MAJOR=${version.split('.').slice(0, 2).join('.')}`, `MYSQL_VERSION=${version}`],
+    Entrypoint: ['docker-entrypoint.sh'],
+    Cmd: ['mysqld'],
+    ExposedPorts: { '3306/tcp': {} },
+  }
+}
+
+/** Busybox with all its commands, and one program in the root beside it. */
+async function busyboxRoot(root: string, busybox: string, program: string | undefined): Promise<void> {
+  for (const folder of ['bin', 'etc', 'tmp', 'usr/local/bin']) mkdirSync(join(root, folder), { recursive: true })
+  copyFileSync(join(busybox, 'bin/busybox'), join(root, 'bin/busybox'))
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n')
+  writeFileSync(join(root, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n')
+  const install =
+    'for name in $("$1/bin/busybox" --list); do [ -e "$1/bin/$name" ] || ln -s busybox "$1/bin/$name"; done'
+  await step('making an image of busybox', ['sh', '-c', install, 'sh', root], '/')
+  if (program !== undefined)
+    copyFileSync(program, join(root, 'usr/local/bin', program.slice(program.lastIndexOf('/') + 1)))
+}
+
+/** `content` is a root file system that is there, or makes one; `key` changes when it does. */
+async function ensureImage(
+  name: string,
+  config: ImageConfig,
+  key: string,
+  content: string | ((root: string) => Promise<void>),
+): Promise<Image> {
+  const entry = `image-${name.replace(/[^a-z0-9.]+/g, '-')}-${digest([key, config])}`
+  const folder = await ensureCached(entry, async (partial) => {
+    const root = typeof content === 'string' ? content : join(partial, 'root')
+    if (typeof content !== 'string') await content(root)
+    const layer = join(partial, 'layer.tar')
+    const tar = [
+      'tar',
+      '--create',
+      `--file=${layer}`,
+      `--directory=${root}`,
+      '--numeric-owner',
+      '--exclude=./dev/*',
+      '.',
+    ]
+    await step(`packing the image ${name}`, tar, '/')
+    if (typeof content !== 'string') rmSync(root, { recursive: true })
+    await writeArchive(partial, name, config, layer)
+  })
+  return { name, folder }
+}
+
+/** https://github.com/moby/moby/blob/v28.0.0/image/spec/spec.md: the combined image JSON and file system. */
+async function writeArchive(folder: string, name: string, config: ImageConfig, layer: string): Promise<void> {
+  const sum = createHash('sha256')
+  await pipeline(createReadStream(layer), sum)
+  const diff = sum.digest('hex')
+  const image = JSON.stringify({
+    architecture: process.arch === 'x64' ? 'amd64' : process.arch,
+    os: 'linux',
+    config: { Env: [`PATH=${path}`], ...config },
+    rootfs: { type: 'layers', diff_ids: [`sha256:${diff}`] },
+    history: [{ created_by: 'operator-hooks node tier' }],
+  })
+  const id = createHash('sha256').update(image).digest('hex')
+  const [repository = ''] = name.split('/')
+  // Names without a host are Docker Hub's, and those of one word its library's.
+  const host = name.includes('/') ? (repository.includes('.') ? '' : 'docker.io/') : 'docker.io/library/'
+  mkdirSync(join(folder, diff))
+  renameSync(layer, join(folder, diff, 'layer.tar'))
+  writeFileSync(join(folder, `${id}.json`), image)
+  writeFileSync(
+    join(folder, 'manifest.json'),
+    JSON.stringify([{ Config: `${id}.json`, RepoTags: [`${host}${name}`], Layers: [`${diff}/layer.tar`] }]),
+  )
+}

@@ -1,0 +1,36 @@
+// Whether this machine can carry a node at all: real containers need root, Linux and some of its features.
+import { spawnSync } from 'node:child_process'
+import { hasProgram } from './debian.ts'
+
+/** What is in the way, in one sentence; undefined when nothing is. */
+export function obstacle(): string | undefined {
+  if (process.platform !== 'linux') return `a node needs Linux, and this is ${process.platform}`
+  if (process.getuid?.() !== 0) return 'a node needs root: it makes namespaces, mounts and control groups'
+  const missing = ['unshare', 'nsenter', 'ip', 'tar', 'apt-get', 'dpkg-deb'].filter((name) => !hasProgram(name))
+  if (missing.length > 0) return `a node needs the programs ${missing.join(', ')}`
+  for (const { what, command } of trials) {
+    const { status, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', timeout: 20_000 })
+    if (status !== 0) return `a node needs ${what}: ${stderr.trim().split('\n').at(-1)}`
+  }
+  return undefined
+}
+
+// Each leaves nothing: its namespace goes with it.
+const trials = [
+  {
+    what: 'namespaces of mounts, processes, network, names and control groups',
+    command: 'unshare --mount --pid --fork --net --uts --ipc --cgroup true',
+  },
+  {
+    what: 'overlay file systems',
+    command: `unshare --mount sh -c 'mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir a b c d && mount -t overlay overlay -o lowerdir=a,upperdir=b,workdir=c d'`,
+  },
+  {
+    what: 'virtual network cables and bridges',
+    command: `unshare --net sh -c 'ip link add one type veth peer name two && ip link add three type bridge'`,
+  },
+  {
+    what: 'control groups that may be written to',
+    command: `target=$(awk '$3 == "cgroup" || $3 == "cgroup2" { print $2; exit }' /proc/mounts) && mkdir "$target/trial-$$" && rmdir "$target/trial-$$"`,
+  },
+]

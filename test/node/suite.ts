@@ -1,0 +1,25 @@
+// The suite as it is deployed, on real nodes: what every test of databases in pods begins with.
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { versions } from '../scenarios/database.ts'
+import { createNodeCluster, type NodeCluster } from './cluster.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+
+/** A cluster that ends with the test `t`. Scenarios ask for the engines' versions that it has images of from now on. */
+export async function suiteOnNodes(t: Pick<Test, 'testdir' | 'teardown'>): Promise<NodeCluster> {
+  // One key for the whole run: the service is killed and started again, and passwords must stay what they are.
+  const keys = join(t.testdir({ keys: `test:${Buffer.alloc(32, 7).toString('base64')}\n` }), 'keys')
+  const cluster = await createNodeCluster({
+    hook: {
+      command: process.execPath,
+      args: [join(root, 'hooks/main.ts'), 'serve', '--auth=none', `--credential-keys-file=${keys}`, '--events'],
+    },
+    manifests: ['crds', 'metacontroller', 'deploy/generated/rbac', 'deploy/generated/events'].map((name) =>
+      join(root, name),
+    ),
+  })
+  t.teardown(() => cluster.stop())
+  Object.assign(versions, cluster.versions)
+  return cluster
+}

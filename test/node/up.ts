@@ -1,0 +1,43 @@
+// `npm run nodes`: a cluster whose containers run, with the suite installed, until Ctrl-C.
+import { join } from 'node:path'
+import closeWithGrace from 'close-with-grace'
+import { createNodeCluster } from './cluster.ts'
+import { obstacle } from './requirements.ts'
+
+const reason = obstacle()
+if (reason !== undefined) {
+  process.stderr.write(`${reason}\n`)
+  process.exit(1)
+}
+const root = join(import.meta.dirname, '..', '..')
+const started = Date.now()
+const cluster = await createNodeCluster({
+  nodes: 2,
+  hook: {
+    command: process.execPath,
+    args: [join(root, 'hooks/main.ts'), 'serve', '--auth=none', '--ephemeral-credential-keys', '--events'],
+  },
+  manifests: ['crds', 'metacontroller', 'deploy/generated/rbac', 'deploy/generated/events'].map((name) =>
+    join(root, name),
+  ),
+  faults: false,
+})
+closeWithGrace({ delay: 60_000 }, async () => {
+  process.stdout.write('\nstopping …\n')
+  await cluster.stop()
+})
+
+const { kubeconfig, kubectl } = cluster.controlPlane
+const { postgresql, mysql } = cluster.versions
+process.stdout.write(`Two nodes are up after ${Math.round((Date.now() - started) / 1000)} s
+
+  export KUBECONFIG=${kubeconfig}
+  alias kubectl=${kubectl}      # this version's kubectl, with that kubeconfig
+
+  kubectl get nodes,pods --all-namespaces --output=wide
+
+Images of engines: postgres:${postgresql} and mysql:${mysql}; a Database asks for one by
+spec.engine postgresql or mysql and that spec.version.
+logs: ${cluster.folder}/*.log and ${cluster.controlPlane.workplace.folder}/*.log
+Ctrl-C stops it and removes everything.
+`)
