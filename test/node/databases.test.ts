@@ -11,6 +11,58 @@ if (reason !== undefined) {
   t.test('databases in real pods', { skip: reason }, async () => {})
 } else {
   const cluster = await suiteOnNodes(t)
+  t.test("images keep the official images' contract of environment and first start", async (t) => {
+    const namespace = await cluster.namespace('images')
+    const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${namespace}`, ...args)
+    await cluster.create({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { namespace, name: 'first-start' },
+      data: { '1.sql': 'CREATE TABLE made (id int);', '2.sh': 'echo "told as $(id -u)"' },
+    })
+    const { versions } = cluster
+    for (const { name, image, env, question } of [
+      {
+        name: 'postgres',
+        image: `postgres:${versions.postgresql}`,
+        env: { POSTGRES_USER: 'jane', POSTGRES_DB: 'shop', POSTGRES_PASSWORD: "it's" },
+        question: `PGPASSWORD="it's" psql -h 127.0.0.1 -U jane -d shop -Atc "SELECT current_user || ' ' || count(*) FROM made"`,
+      },
+      {
+        name: 'mysql',
+        image: `mysql:${versions.mysql}`,
+        env: { MYSQL_ROOT_PASSWORD: 'root', MYSQL_USER: 'jane', MYSQL_DATABASE: 'shop', MYSQL_PASSWORD: "it's" },
+        question: `MYSQL_PWD="it's" mysql -h 127.0.0.1 -u jane -Ne "SELECT concat('jane ', count(*)) FROM made" shop`,
+      },
+    ]) {
+      // As root, like a plain `docker run`: the entry point gives that up by itself.
+      await cluster.create({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { namespace, name },
+        spec: {
+          containers: [
+            {
+              name,
+              image,
+              env: Object.entries(env).map(([variable, value]) => ({ name: variable, value })),
+              volumeMounts: [{ name: 'first-start', mountPath: '/docker-entrypoint-initdb.d' }],
+            },
+          ],
+          volumes: [{ name: 'first-start', configMap: { name: 'first-start' } }],
+        },
+      })
+      const answer = await cluster.until(
+        `${name} answers`,
+        () => kubectl('exec', name, '--', 'bash', '-c', question).catch(() => undefined),
+        120,
+      )
+      t.equal(answer, 'jane 0\n', name)
+      t.match(await kubectl('logs', name), /told as 999/, `${name} runs scripts as its own user`)
+      await kubectl('delete', 'pod', name, '--grace-period=30')
+    }
+  })
+
   for (const engine of [postgresql(cluster.versions.postgresql), mysql(cluster.versions.mysql)]) {
     t.test(`${engine.name} ${engine.version}`, async (t) => {
       const namespace = await cluster.namespace(engine.name)
