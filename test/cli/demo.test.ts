@@ -7,7 +7,11 @@ import t from 'tap'
 import { createScreen } from '../../hooks/cli/demo/screen.ts'
 import { type TourCluster, tour } from '../../hooks/cli/demo/tour.ts'
 import { demo as demoIn } from '../../hooks/cli/demo.ts'
+import { database } from '../../hooks/kinds/database/index.ts'
 import { recordingShell } from './shell.ts'
+
+// Each demo is a process of its own; the machine may have other things to do.
+t.setTimeout(120_000)
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -131,6 +135,14 @@ t.test('a step that does not happen is told, and the others go on', async (t) =>
   )
   t.match(shell.output(), '✗ create did not happen: waited 120 s for 1 ready resources')
   t.match(shell.output(), '✗ refusal did not happen: the API server let the storage shrink')
+})
+
+t.test('it ends with 1 when a step did not happen', async (t) => {
+  const stubborn = { ...database, finalize: () => ({ hold: { reason: 'Never', message: 'it never lets go' } }) }
+  const shell = { ...recordingShell(), definitions: [stubborn] }
+  t.equal(await demoIn(['--port', '0'], shell), 1)
+  t.match(shell.output(), '✓ refused: ')
+  t.match(shell.output(), '✗ deletion did not happen: waited 120 s for Database/')
 })
 
 t.test('on a terminal the picture moves in its place and fits', (t) => {
