@@ -10,9 +10,6 @@ import { demo as demoIn } from '../../hooks/cli/demo.ts'
 import { database } from '../../hooks/kinds/database/index.ts'
 import { recordingShell } from './shell.ts'
 
-// Each demo is a process of its own; the machine may have other things to do.
-t.setTimeout(120_000)
-
 const root = join(import.meta.dirname, '..', '..')
 
 /** The demo as a process, with what it printed so far. */

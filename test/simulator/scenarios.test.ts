@@ -6,9 +6,6 @@ import { scenariosFor } from '../scenarios/index.ts'
 import { createSimulatedCluster } from './cluster.ts'
 import { manifestsOf, serviceOf } from './service.ts'
 
-// A hundred Databases at once take their time where the machine has other things to do.
-t.setTimeout(180_000)
-
 const lines: string[] = []
 const hook = serviceOf(definitions, (line) => void lines.push(line))
 const cluster = await createSimulatedCluster({ hook, manifests: manifestsOf(definitions) })

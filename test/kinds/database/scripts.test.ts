@@ -21,9 +21,6 @@ import { parse } from 'yaml'
 import { freePort, scriptsOf, unprivileged } from './shells.ts'
 import { child, createWorld, settle } from './world.ts'
 
-// A server is set up and used; the machine may have other things to do.
-t.setTimeout(120_000)
-
 const engines = [
   { engine: 'postgresql', version: '15.4' },
   { engine: 'mysql', version: '8.4' },
