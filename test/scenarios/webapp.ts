@@ -286,7 +286,7 @@ export const webappScenarios: Scenario[] = [
     },
   },
   {
-    title: 'WebApp: a bad image fails, says so, and the pods that serve go on',
+    title: 'WebApp: pods that never become ready are Failed after the deadline, and what follows goes on from there',
     async run(cluster) {
       const namespace = await cluster.namespace('webapp-bad')
       const reference = await running(
@@ -296,6 +296,9 @@ export const webappScenarios: Scenario[] = [
       await cluster.behave({ kind: 'Deployment', namespace, name: 'shop' }, 'never-ready')
       await cluster.patch(reference, { spec: { image: 'registry.example.com/shop:broken' } })
       await untilPhase(cluster, reference, 'Updating')
+      const failed = await untilPhase(cluster, reference, 'Failed')
+      assert.equal(conditionOf(failed, 'Ready')?.reason, 'ProgressDeadlineExceeded')
+      assert.equal(conditionOf(failed, 'Progressing')?.status, 'False')
       await cluster.behave({ kind: 'Deployment', namespace, name: 'shop' }, 'run')
       await untilPhase(cluster, reference, 'Running')
     },

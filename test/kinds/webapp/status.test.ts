@@ -74,7 +74,10 @@ t.test('what a Deployment says of its trouble reaches Ready', async (t) => {
   const quota =
     'pods "shop-1" is forbidden: exceeded quota: compute, requested: limits.memory=1Gi, used: limits.memory=3Gi, limited: limits.memory=3Gi'
   const short = trouble([{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: quota }])
-  t.match(conditionOf(short, 'Ready'), { reason: 'QuotaExceeded', message: /exceeded quota: compute, requested/ })
+  t.match(conditionOf(short, 'Ready'), {
+    reason: 'QuotaExceeded',
+    message: /pods are refused: exceeded quota: compute, requested/,
+  })
   const violation = 'pods "shop-1" is forbidden: violates PodSecurity "restricted:latest": privileged'
   const insecure = trouble([{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: violation }])
   t.match(conditionOf(insecure, 'PolicyApplied'), { status: 'False', reason: 'PodSecurityViolated' })
