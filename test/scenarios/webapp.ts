@@ -126,7 +126,8 @@ export const webappScenarios: Scenario[] = [
       const path = new URL('../../hooks/kinds/webapp/samples/sample-app.yaml', import.meta.url)
       const sample = parse(readFileSync(path, 'utf8')) as KubernetesObject
       const { namespace = '', name = '' } = sample.metadata
-      await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+      const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+      await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } })
       const reference = await running(cluster, sample)
       const [deployment, service, account, budget, policy] = await Promise.all(
         usualChildren(namespace, name).map((child) => present(cluster, child)),
@@ -168,6 +169,8 @@ export const webappScenarios: Scenario[] = [
     seconds: 300,
     async run(cluster) {
       const namespace = await cluster.namespace('webapp')
+      const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+      await cluster.patch({ apiVersion: 'v1', kind: 'Namespace', name: namespace }, { metadata: { labels } })
       const reference = await running(cluster, webapp(namespace, 'shop', everything))
       const children = [...usualChildren(namespace, 'shop'), ...further(namespace, 'shop')]
       // What settles after readiness (budgets, autoscalers) has settled by then.

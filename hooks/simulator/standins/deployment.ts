@@ -248,16 +248,19 @@ function progress(
     reason: 'ReplicaSetUpdated',
     message: `ReplicaSet "${name}" is progressing.`,
   }
-  const started = at(before, 'reason') === undefined || at(before, 'reason') === done.reason
+  // Of a ReplicaSet that was not there before.
+  const started = !String(at(before, 'message') ?? '').includes(`"${name}"`)
   if (started || steppedAhead(deployment, now)) return { ...underWay, lastUpdateTime: clock.stamp() }
-  if (clock.now() - Date.parse(String(since)) < deadlineOf(deployment) * 1000)
+  const overdue = at(before, 'reason') === 'ProgressDeadlineExceeded'
+  if (!overdue && clock.now() - Date.parse(String(since)) < deadlineOf(deployment) * 1000) {
     return { ...underWay, lastUpdateTime: since }
+  }
   return {
     type,
     status: 'False',
     reason: 'ProgressDeadlineExceeded',
     message: `ReplicaSet "${name}" has timed out progressing.`,
-    lastUpdateTime: at(before, 'reason') === 'ProgressDeadlineExceeded' ? since : clock.stamp(),
+    lastUpdateTime: overdue ? since : clock.stamp(),
   }
 }
 
