@@ -33,15 +33,14 @@ export function decide(input: RolloutInput): Decision {
 // The template goes to the stable Deployment at once, and Kubernetes replaces its pods: at first, with strategy rolling,
 // and over what never ran. A canary that is still there leaves as the stable pods can do without it.
 function direct(input: RolloutInput, stable: Workload | undefined): Decision {
-  const target = { stable: input.replicas, canary: 0 }
+  const leaving = drain(input, stable ?? absent)
   const done = stable !== undefined && stable.revision === input.wanted && isComplete(stable)
-  const rest = moveTowards(target, input, stable ?? absent, input.canary)
-  const gone = input.canary === undefined || (input.canary.wanted === 0 && input.canary.pods === 0)
+  const gone = leaving.canary === undefined
   return decision(input, {
     phase: done && gone ? 'Succeeded' : stable === undefined ? 'Initializing' : 'Progressing',
-    reason: done && gone ? undefined : 'RollingOut',
-    stable: { template: 'wanted', replicas: target.stable },
-    canary: gone ? undefined : { template: 'observed', replicas: rest.canary },
+    reason: !gone ? 'Draining' : done ? undefined : 'RollingOut',
+    ...leaving,
+    stable: { template: 'wanted', replicas: input.replicas },
   })
 }
 
