@@ -36,7 +36,7 @@ export const progressive: Strategy = (app, context, wanted) => {
     ],
     services: [
       publicService(app, decision.serving === 'both' ? undefined : decision.serving),
-      ...trackServices(app, observed),
+      ...trackServices(app, observed, decision.serving),
     ],
     jobs: [
       // A Job's template cannot be changed: what runs stays as it was begun.
