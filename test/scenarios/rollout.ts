@@ -288,6 +288,11 @@ export const rolloutScenarios: Scenario[] = [
       const rollout = { ...quick, steps: [{ weight: 50, pauseSeconds: 6 }], analysis }
       const { namespace, reference } = await begun(cluster, 'canary-queries', {}, rollout)
       const jobs = () => cluster.list({ apiVersion: 'batch/v1', kind: 'Job' }, { namespace })
+      const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+      await cluster.patch(
+        { apiVersion: 'v1', kind: 'Namespace', name: namespace },
+        { metadata: { labels: restricted } },
+      )
       await cluster.behave({ kind: 'Job', namespace, name: 'shop-analysis-*' }, 'succeed')
       await cluster.patch(reference, { spec: { image: image('2') } })
       const [job] = await cluster.until('a Job asks', async () => {
@@ -389,10 +394,23 @@ export const rolloutScenarios: Scenario[] = [
       await untilRollout(cluster, reference, 'Succeeded')
       assert.equal(await track(), 'stable')
       await onlyStable(cluster, namespace, '2', 2)
-      await cluster.behave(canaryOf(namespace), 'never-ready')
-      await cluster.patch(reference, { spec: { image: image('3'), rollout: { progressDeadlineSeconds: 30 } } })
-      await untilRollout(cluster, reference, 'Failed', 120)
-      assert.equal(await ready(cluster, namespace), 2)
+    },
+  },
+  {
+    title: 'canary: Metacontroller and the hook service die in the middle, and the end is the same',
+    needs: ['clock', 'faults'],
+    async run(cluster) {
+      for (const n of [2, 4, 6, 9]) {
+        const { namespace, reference } = await begun(cluster, `canary-dying-${n}`, { replicas: 2 })
+        if (n % 2 === 0) cluster.metacontroller.killAfterWrite(n)
+        else cluster.hook.killBeforeAnswer(n)
+        await cluster.patch(reference, { spec: { image: image('2') } })
+        await cluster.until('it was killed', async () => !cluster.metacontroller.running() || !cluster.hook.running())
+        if (cluster.metacontroller.running()) await cluster.hook.start()
+        else await cluster.metacontroller.start()
+        await untilRollout(cluster, reference, 'Succeeded')
+        await onlyStable(cluster, namespace, '2', 2)
+      }
     },
   },
   {
