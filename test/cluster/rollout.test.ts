@@ -11,7 +11,6 @@ const main = `${root}hooks/main.ts`
 const cluster = await createControlPlaneCluster({
   hook: { command: process.execPath, args: [main, 'serve', '--auth=none', '--ephemeral-credential-keys'] },
   manifests: [`${root}crds`, `${root}metacontroller`, `${root}deploy/generated/rbac`],
-  faults: false,
 })
 t.teardown(() => cluster.stop())
 

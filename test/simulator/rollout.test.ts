@@ -1,7 +1,8 @@
-// Rollouts while the hook service's own clock is set, with everything else of the cluster as it was.
+// Rollouts on the simulator: the scenarios, and what only its clocks can tell.
 import t from 'tap'
 import { webapp } from '../../hooks/kinds/webapp/index.ts'
 import { at, present } from '../scenarios/database.ts'
+import { rolloutScenarios } from '../scenarios/rollout.ts'
 import { deploymentOf, running, webapp as webappOf } from '../scenarios/webapp.ts'
 import { createSimulatedCluster } from './cluster.ts'
 import { manifestsOf, serviceOf } from './service.ts'
@@ -14,11 +15,13 @@ const cluster = await createSimulatedCluster({
 })
 t.teardown(cluster.close)
 
+for (const { title, run } of rolloutScenarios) t.test(title, () => run(cluster))
+
 for (const [title, leap] of [
   ['a day ahead', 86400],
   ['a day back', -86400],
 ] as const) {
-  t.test(`the clock is set ${title} in the middle of a step, and while pods are coming`, async (t) => {
+  t.test(`the hook service’s clock is set ${title} in the middle of a step, and while pods are coming`, async (t) => {
     ahead = 0
     const namespace = await cluster.namespace('clock')
     const rollout = { strategy: 'canary', steps: [{ weight: 50, pauseSeconds: 60 }], progressDeadlineSeconds: 300 }
