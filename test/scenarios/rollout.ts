@@ -246,11 +246,17 @@ const scenarios: Scenario[] = [
       await cluster.pass(100)
       const app = await present(cluster, reference)
       assert.equal(at(app, 'status', 'rollout', 'phase'), 'Promoting')
+      assert.equal(at(app, 'status', 'rollout', 'reason'), 'StableNotReady')
       assert.equal(at(app, 'status', 'revision', 'failed'), undefined)
       assert.deepEqual((await deployments(cluster, namespace))[1], [image('2'), 2])
+      await cluster.patch(reference, { spec: { image: image('3') } })
+      await cluster.until('a fix goes to the stable pods at once', async () => {
+        return imageIn(await cluster.get(deploymentOf(namespace, 'shop'))) === image('3')
+      })
+      assert.equal((await deployments(cluster, namespace))[1]?.[1], 2, 'the canary goes on serving')
       await cluster.behave(stableOf(namespace), 'run')
       await untilRollout(cluster, reference, 'Succeeded')
-      await onlyStable(cluster, namespace, '2', 4)
+      await onlyStable(cluster, namespace, '3', 4)
     },
   },
   {

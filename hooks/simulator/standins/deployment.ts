@@ -1,6 +1,7 @@
 // The Deployment and ReplicaSet controllers (pkg/controller/deployment/rolling.go, pkg/controller/replicaset).
 import type { KubernetesObject } from '../../sdk/kubernetes.ts'
 import { controllerReference } from '../children.ts'
+import type { Clock } from '../clock.ts'
 import { at, copy, listAt, numberAt, recordAt, stringsOf, textAt } from '../json.ts'
 import { type Client, referenceOf } from '../store.ts'
 import { controlled, type Loop, startLoop, type World, withCondition, writeStatus } from './loop.ts'
@@ -59,8 +60,9 @@ export function startDeployments(world: World): Loop {
       recreate(client, deployment, fresh, old)
     else if (!paused) roll(client, deployment, fresh, old)
     prune(client, deployment, old)
-    writeStatus(client, deployment, statusOf(client, deployment, fresh, clock.stamp()))
-    return undefined
+    const status = statusOf(client, deployment, fresh, clock)
+    writeStatus(client, deployment, status)
+    return paused ? undefined : untilDeadline(deployment, status, clock)
   })
 }
 
@@ -178,8 +180,9 @@ function statusOf(
   client: Client,
   deployment: KubernetesObject,
   fresh: KubernetesObject,
-  stamp: string,
+  clock: Clock,
 ): Record<string, unknown> {
+  const stamp = clock.stamp()
   const sets = controlled(client, replicaSetType, deployment)
   const sum = (field: string) => sets.reduce((total, set) => total + (numberAt(set, 'status', field) ?? 0), 0)
   const live = sets.find(({ metadata }) => metadata.uid === fresh.metadata.uid)
@@ -189,7 +192,6 @@ function statusOf(
   const enough = availableReplicas >= replicas - fenceposts(deployment)[1]
   const complete = updatedReplicas === replicas && sum('replicas') === replicas && availableReplicas === replicas
   let conditions: readonly unknown[] = listAt(deployment, 'status', 'conditions')
-  const name = fresh.metadata.name
   conditions = withCondition(
     conditions,
     enough
@@ -207,30 +209,80 @@ function statusOf(
         },
     stamp,
   )
-  conditions = withCondition(
-    conditions,
-    complete
-      ? {
-          type: 'Progressing',
-          status: 'True',
-          reason: 'NewReplicaSetAvailable',
-          message: `ReplicaSet "${name}" has successfully progressed.`,
-        }
-      : {
-          type: 'Progressing',
-          status: 'True',
-          reason: 'ReplicaSetUpdated',
-          message: `ReplicaSet "${name}" is progressing.`,
-        },
-    stamp,
-  )
   const status = counts(
     { replicas: sum('replicas'), updatedReplicas, readyReplicas: sum('readyReplicas'), availableReplicas },
     deployment,
   )
+  conditions = withCondition(conditions, progressOf(deployment, status, fresh, complete, clock), stamp)
   const unavailableReplicas = Math.max(0, sum('replicas') - availableReplicas)
   return { ...status, ...(unavailableReplicas > 0 ? { unavailableReplicas } : {}), conditions }
 }
+
+interface Progressing {
+  type: 'Progressing'
+  status: string
+  reason: string
+  message: string
+  lastUpdateTime: string
+}
+
+/** The condition Progressing (pkg/controller/deployment/progress.go). Once all pods were there it stays as it is until the template changes. */
+function progressOf(
+  deployment: KubernetesObject,
+  status: Record<string, unknown>,
+  fresh: KubernetesObject,
+  complete: boolean,
+  clock: Clock,
+): Progressing {
+  const name = fresh.metadata.name
+  const told = (state: string, reason: string, message: string): Progressing => {
+    return { type: 'Progressing', status: state, reason, message, lastUpdateTime: clock.stamp() }
+  }
+  const before = progressing(deployment.status)
+  if (!before?.message.includes(`"${name}"`)) {
+    return told('True', 'NewReplicaSetCreated', `Created new replica set "${name}"`)
+  }
+  const [was, is] = [countsIn(deployment.status), countsIn(status)]
+  if (before.reason === allAvailable && is.old === 0) return before
+  if (complete) return told('True', allAvailable, `ReplicaSet "${name}" has successfully progressed.`)
+  if (is.updated > was.updated || is.old < was.old || is.ready > was.ready || is.available > was.available) {
+    return told('True', 'ReplicaSetUpdated', `ReplicaSet "${name}" is progressing.`)
+  }
+  const late = at(deployment, 'spec', 'paused') !== true && secondsLeft(deployment, before, clock) <= 0
+  if (before.reason === timedOut || !late) return before
+  return told('False', timedOut, `ReplicaSet "${name}" has timed out progressing.`)
+}
+
+/** Seconds until the Deployment's rollout has taken too long; undefined when it has come to its end. */
+function untilDeadline(deployment: KubernetesObject, status: unknown, clock: Clock): number | undefined {
+  const condition = progressing(status)
+  if (condition === undefined || condition.reason === allAvailable || condition.reason === timedOut) return undefined
+  return Math.max(0.1, secondsLeft(deployment, condition, clock))
+}
+
+function secondsLeft(deployment: KubernetesObject, { lastUpdateTime }: Progressing, clock: Clock): number {
+  const deadline = numberAt(deployment, 'spec', 'progressDeadlineSeconds') ?? 600
+  return deadline - (clock.now() - Date.parse(lastUpdateTime)) / 1000
+}
+
+function progressing(status: unknown): Progressing | undefined {
+  return listAt(status, 'conditions').find((condition) => at(condition, 'type') === 'Progressing') as
+    | Progressing
+    | undefined
+}
+
+function countsIn(status: unknown) {
+  const updated = numberAt(status, 'updatedReplicas') ?? 0
+  return {
+    updated,
+    old: (numberAt(status, 'replicas') ?? 0) - updated,
+    ready: numberAt(status, 'readyReplicas') ?? 0,
+    available: numberAt(status, 'availableReplicas') ?? 0,
+  }
+}
+
+const allAvailable = 'NewReplicaSetAvailable'
+const timedOut = 'ProgressDeadlineExceeded'
 
 /** Counts without the zeroes that Go leaves out; `replicas` of a ReplicaSet is always written. */
 function counts(numbers: Record<string, number>, object: KubernetesObject): Record<string, unknown> {

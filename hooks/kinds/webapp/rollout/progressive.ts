@@ -171,7 +171,7 @@ function progressAcross(
     replicas: one.replicas + other.replicas,
     ready: one.ready + other.ready,
     scaling: one.scaling || (other.exists && other.scaling),
-    updating: one.updating || under,
+    updating: one.updating || under || other.exists,
     settled: one.settled && !other.exists && !under,
     stuck: one.stuck,
     ...(refused !== undefined && { refused }),
