@@ -52,6 +52,11 @@ export function startDeployments(world: World): Loop {
   return startLoop(world, { apiVersion: 'apps/v1', kind: 'Deployment' }, ['ReplicaSet'], (deployment) => {
     if (isTerminating(deployment)) return undefined
     const fresh = newReplicaSet(client, deployment)
+    // As `kubectl rollout history` finds it.
+    const revision = String(revisionOf(fresh))
+    if (deployment.metadata.annotations?.[revisionAnnotation] !== revision) {
+      client.patch(referenceOf(deployment), { metadata: { annotations: { [revisionAnnotation]: revision } } })
+    }
     const old = controlled(client, replicaSetType, deployment).filter(
       ({ metadata }) => metadata.uid !== fresh.metadata.uid,
     )
@@ -62,7 +67,7 @@ export function startDeployments(world: World): Loop {
     prune(client, deployment, old)
     const status = statusOf(client, deployment, fresh, clock)
     writeStatus(client, deployment, status)
-    return paused ? undefined : untilDeadline(deployment, status, clock)
+    return untilDeadline(deployment, status, clock)
   })
 }
 
@@ -209,80 +214,87 @@ function statusOf(
         },
     stamp,
   )
-  const status = counts(
-    { replicas: sum('replicas'), updatedReplicas, readyReplicas: sum('readyReplicas'), availableReplicas },
-    deployment,
-  )
-  conditions = withCondition(conditions, progressOf(deployment, status, fresh, complete, clock), stamp)
+  const now = {
+    replicas: sum('replicas'),
+    updatedReplicas,
+    readyReplicas: sum('readyReplicas'),
+    availableReplicas,
+  }
+  conditions = withCondition(conditions, progress(deployment, fresh, now, complete, clock), stamp)
+  const status = counts(now, deployment)
   const unavailableReplicas = Math.max(0, sum('replicas') - availableReplicas)
   return { ...status, ...(unavailableReplicas > 0 ? { unavailableReplicas } : {}), conditions }
 }
 
-interface Progressing {
-  type: 'Progressing'
-  status: string
-  reason: string
-  message: string
-  lastUpdateTime: string
-}
-
-/** The condition Progressing (pkg/controller/deployment/progress.go). Once all pods were there it stays as it is until the template changes. */
-function progressOf(
+/**
+ * The condition Progressing (pkg/controller/deployment/progress.go): its time moves with every step ahead, and when none
+ * came for so long it is False until there is one. A Deployment that was complete once waits for nothing.
+ */
+function progress(
   deployment: KubernetesObject,
-  status: Record<string, unknown>,
   fresh: KubernetesObject,
+  now: Record<string, number>,
   complete: boolean,
   clock: Clock,
-): Progressing {
+): { type: string; status: string; reason: string; message: string; lastUpdateTime: unknown } {
+  const type = 'Progressing'
   const name = fresh.metadata.name
-  const told = (state: string, reason: string, message: string): Progressing => {
-    return { type: 'Progressing', status: state, reason, message, lastUpdateTime: clock.stamp() }
+  const done = { type, status: 'True', reason: 'NewReplicaSetAvailable' }
+  const before = listAt(deployment, 'status', 'conditions').find((condition) => at(condition, 'type') === type)
+  const since = at(before, 'lastUpdateTime') ?? clock.stamp()
+  const message = `ReplicaSet "${name}" has successfully progressed.`
+  const completed = at(before, 'reason') === done.reason && at(before, 'message') === message
+  if (complete || (completed && !steppedAhead(deployment, now))) {
+    return { ...done, message, lastUpdateTime: completed ? since : clock.stamp() }
   }
-  const before = progressing(deployment.status)
-  if (!before?.message.includes(`"${name}"`)) {
-    return told('True', 'NewReplicaSetCreated', `Created new replica set "${name}"`)
+  const underWay = {
+    type,
+    status: 'True',
+    reason: 'ReplicaSetUpdated',
+    message: `ReplicaSet "${name}" is progressing.`,
   }
-  const [was, is] = [countsIn(deployment.status), countsIn(status)]
-  if (before.reason === allAvailable && is.old === 0) return before
-  if (complete) return told('True', allAvailable, `ReplicaSet "${name}" has successfully progressed.`)
-  if (is.updated > was.updated || is.old < was.old || is.ready > was.ready || is.available > was.available) {
-    return told('True', 'ReplicaSetUpdated', `ReplicaSet "${name}" is progressing.`)
+  // Of a ReplicaSet that was not there before.
+  const started = !String(at(before, 'message') ?? '').includes(`"${name}"`)
+  if (started || steppedAhead(deployment, now)) return { ...underWay, lastUpdateTime: clock.stamp() }
+  const overdue = at(before, 'reason') === 'ProgressDeadlineExceeded'
+  if (!overdue && clock.now() - Date.parse(String(since)) < deadlineOf(deployment) * 1000) {
+    return { ...underWay, lastUpdateTime: since }
   }
-  const late = at(deployment, 'spec', 'paused') !== true && secondsLeft(deployment, before, clock) <= 0
-  if (before.reason === timedOut || !late) return before
-  return told('False', timedOut, `ReplicaSet "${name}" has timed out progressing.`)
-}
-
-/** Seconds until the Deployment's rollout has taken too long; undefined when it has come to its end. */
-function untilDeadline(deployment: KubernetesObject, status: unknown, clock: Clock): number | undefined {
-  const condition = progressing(status)
-  if (condition === undefined || condition.reason === allAvailable || condition.reason === timedOut) return undefined
-  return Math.max(0.1, secondsLeft(deployment, condition, clock))
-}
-
-function secondsLeft(deployment: KubernetesObject, { lastUpdateTime }: Progressing, clock: Clock): number {
-  const deadline = numberAt(deployment, 'spec', 'progressDeadlineSeconds') ?? 600
-  return deadline - (clock.now() - Date.parse(lastUpdateTime)) / 1000
-}
-
-function progressing(status: unknown): Progressing | undefined {
-  return listAt(status, 'conditions').find((condition) => at(condition, 'type') === 'Progressing') as
-    | Progressing
-    | undefined
-}
-
-function countsIn(status: unknown) {
-  const updated = numberAt(status, 'updatedReplicas') ?? 0
   return {
-    updated,
-    old: (numberAt(status, 'replicas') ?? 0) - updated,
-    ready: numberAt(status, 'readyReplicas') ?? 0,
-    available: numberAt(status, 'availableReplicas') ?? 0,
+    type,
+    status: 'False',
+    reason: 'ProgressDeadlineExceeded',
+    message: `ReplicaSet "${name}" has timed out progressing.`,
+    lastUpdateTime: overdue ? since : clock.stamp(),
   }
 }
 
-const allAvailable = 'NewReplicaSetAvailable'
-const timedOut = 'ProgressDeadlineExceeded'
+function steppedAhead(deployment: KubernetesObject, now: Record<string, number>): boolean {
+  const before = (field: string) => numberAt(deployment, 'status', field) ?? 0
+  const { replicas = 0, updatedReplicas = 0, readyReplicas = 0, availableReplicas = 0 } = now
+  return (
+    updatedReplicas > before('updatedReplicas') ||
+    replicas - updatedReplicas < before('replicas') - before('updatedReplicas') ||
+    readyReplicas > before('readyReplicas') ||
+    availableReplicas > before('availableReplicas')
+  )
+}
+
+function deadlineOf(deployment: KubernetesObject): number {
+  return numberAt(deployment, 'spec', 'progressDeadlineSeconds') ?? 600
+}
+
+/** Seconds until a Deployment that is under way has to be looked at again. */
+function untilDeadline(
+  deployment: KubernetesObject,
+  status: Record<string, unknown>,
+  clock: Clock,
+): number | undefined {
+  const condition = listAt(status, 'conditions').find((one) => at(one, 'type') === 'Progressing')
+  if (at(condition, 'reason') !== 'ReplicaSetUpdated' || at(deployment, 'spec', 'paused') === true) return undefined
+  const since = Date.parse(String(at(condition, 'lastUpdateTime')))
+  return Math.max(1, (since - clock.now()) / 1000 + deadlineOf(deployment))
+}
 
 /** Counts without the zeroes that Go leaves out; `replicas` of a ReplicaSet is always written. */
 function counts(numbers: Record<string, number>, object: KubernetesObject): Record<string, unknown> {

@@ -4,7 +4,7 @@ import t from 'tap'
 import { brokenSpecs, specs } from './specs.ts'
 import { ask, change, contents, createWorld, namespace, running, runPods, same, settle, step } from './world.ts'
 
-const runs = { numRuns: Number(process.env.PROPERTY_RUNS ?? 50) }
+const runs = { numRuns: Number(process.env.PROPERTY_RUNS ?? 30) }
 
 t.test('a fixpoint: when all children are there, the answer is the same bytes and nothing is written', async () => {
   fc.assert(

@@ -74,7 +74,10 @@ t.test('what a Deployment says of its trouble reaches Ready', async (t) => {
   const quota =
     'pods "shop-1" is forbidden: exceeded quota: compute, requested: limits.memory=1Gi, used: limits.memory=3Gi, limited: limits.memory=3Gi'
   const short = trouble([{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: quota }])
-  t.match(conditionOf(short, 'Ready'), { reason: 'QuotaExceeded', message: /exceeded quota: compute, requested/ })
+  t.match(conditionOf(short, 'Ready'), {
+    reason: 'QuotaExceeded',
+    message: /pods are refused: exceeded quota: compute, requested/,
+  })
   const violation = 'pods "shop-1" is forbidden: violates PodSecurity "restricted:latest": privileged'
   const insecure = trouble([{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: violation }])
   t.match(conditionOf(insecure, 'PolicyApplied'), { status: 'False', reason: 'PodSecurityViolated' })
@@ -170,4 +173,8 @@ t.test('paused, a change of the pods waits and says so', async (t) => {
   t.match(statusOf(world), { phase: 'Running' })
   t.match(conditionOf(world, 'Ready'), { status: 'True', reason: 'Paused' })
   t.match(conditionOf(world, 'Progressing'), { status: 'False', reason: 'Paused' })
+  const unborn = createWorld({ paused: true })
+  settle(unborn)
+  t.match(statusOf(unborn), { phase: 'Pending' })
+  t.match(conditionOf(unborn, 'Ready'), { status: 'False', reason: 'Paused' })
 })
