@@ -48,7 +48,7 @@ child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 
 
 // What takes longest begins first: a long file that begins last leaves the other cores idle.
 function longestFirst(paths: string[]): string[] {
-  const long = ['scenarios', 'demo', 'scripts', 'main', 'bundle', 'process', 'properties', 'image']
+  const long = ['scenarios', 'rollout', 'demo', 'scripts', 'main', 'bundle', 'process', 'properties', 'image']
   const rank = (path: string) => {
     const index = long.indexOf(basename(path, '.test.ts'))
     return index < 0 ? long.length : index
