@@ -81,19 +81,18 @@ export function evaluateComposite(
     return held(definition, request, environment, { hold: { reason: reasons.invalidSpec, message } })
   }
   const parent = { ...request.parent, spec: parsed.value } as unknown as Parent
-  const context = contextOf(definition, request.children, request.related, namespace, environment)
+  const { context, clock } = contextOf(definition, request.children, request.related, namespace, environment)
   const answer: Answer | FinalAnswer | Hold =
     finalizing && definition.finalize !== undefined
       ? definition.finalize(parent, context)
       : definition.sync(parent, context)
-  if ('hold' in answer) return held(definition, request, environment, answer)
+  if ('hold' in answer) return held(definition, request, environment, answer, !clock.read)
 
   const children = answer.children.filter((child) => child !== undefined)
   const fault = findFault(children, definition.children, namespace)
   if (fault !== undefined) {
-    const evaluation = held(definition, request, environment, {
-      hold: { reason: reasons.invalidChild, message: fault },
-    })
+    const hold = { hold: { reason: reasons.invalidChild, message: fault } }
+    const evaluation = held(definition, request, environment, hold, !clock.read)
     return { ...evaluation, defect: fault }
   }
   const finalized = isFinal(answer)
@@ -121,7 +120,7 @@ export function evaluateComposite(
     },
     ...(nameTaken ? { hold: { reason: applied.reason, message: applied.message } } : {}),
     changes,
-    cacheable: definition.clock !== true && missing.length === 0,
+    cacheable: !clock.read && missing.length === 0,
   }
 }
 
@@ -133,7 +132,7 @@ export function evaluateDecorator(
 ): Evaluation<DecoratorResponse> {
   const { object, controller, finalizing } = request
   const namespace = object.metadata.namespace
-  const timeless = definition.clock !== true
+  const { context: shared, clock } = contextOf(definition, request.attachments, request.related, namespace, environment)
   const held = (hold: Notice, resyncAfterSeconds?: number): Evaluation<DecoratorResponse> => ({
     response: {
       // Its other marks stay as they are.
@@ -144,12 +143,12 @@ export function evaluateDecorator(
     },
     hold,
     changes: [],
-    cacheable: timeless,
+    cacheable: !clock.read,
   })
   if (finalizing && definition.finalize === undefined) {
     // What it made goes, and so does every mark that it left.
     const response = { ...marksOf(definition, object, {}, undefined), attachments: [], finalized: true }
-    return { response, changes: findChanges([], request.attachments, namespace), cacheable: timeless }
+    return { response, changes: findChanges([], request.attachments, namespace), cacheable: !clock.read }
   }
   const target = targetOf(definition, object)
   // The conditions of an invalid resource say so already.
@@ -158,9 +157,8 @@ export function evaluateDecorator(
     const { annotations: _untold, ...quiet } = response
     return { ...rest, response: quiet }
   }
-  const context = Object.assign(contextOf(definition, request.attachments, request.related, namespace, environment), {
-    parameters: { ...definition.parameters, ...controller.metadata.annotations },
-  })
+  const parameters = { ...definition.parameters, ...controller.metadata.annotations }
+  const context = Object.assign(shared, { parameters })
   const answer =
     finalizing && definition.finalize !== undefined
       ? definition.finalize(target.object, context)
@@ -187,7 +185,7 @@ export function evaluateDecorator(
     },
     ...(notice === undefined || notice.reason === 'Creating' ? {} : { hold: notice }),
     changes,
-    cacheable: timeless && missing.length === 0,
+    cacheable: !clock.read && missing.length === 0,
   }
 }
 
@@ -274,21 +272,24 @@ function contextOf<Children extends ResourceType>(
   related: ObservedGroups,
   namespace: string | undefined,
   environment: Environment,
-): ClockContext<Children> {
-  const context = {
+): { context: ClockContext<Children>; clock: { read: boolean } } {
+  const clock = { read: false }
+  const shared = {
     observed: observe<Children>(children, namespace),
     related: observe<ResourceType>(related, namespace),
     credentials: environment.credentials,
     settings: environment.settings,
   }
-  return {
-    ...context,
+  const context = {
+    ...shared,
     get now() {
       // The types hide it; this keeps an undeclared read from being answered out of a cache for ever.
       if (definition.clock !== true) throw new Error('the definition reads `now` without declaring `clock: true`')
+      clock.read = true
       return environment.now
     },
   }
+  return { context, clock }
 }
 
 function held(
@@ -296,6 +297,7 @@ function held(
   request: CompositeRequest,
   environment: Environment,
   hold: Hold,
+  cacheable = true,
 ): Evaluation<CompositeResponse> {
   const { conditions: before = [], ...previous } = (request.parent.status ?? {}) as { conditions?: Condition[] }
   delete (previous as { observedGeneration?: number }).observedGeneration
@@ -327,7 +329,7 @@ function held(
     },
     hold: hold.hold,
     changes: [],
-    cacheable: definition.clock !== true,
+    cacheable,
   }
 }
 

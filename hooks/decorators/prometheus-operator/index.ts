@@ -3,16 +3,21 @@
 import { database } from '../../kinds/database/index.ts'
 import { labels as databaseLabels } from '../../kinds/database/names.ts'
 import type { Database } from '../../kinds/database/schema.ts'
+import { webapp } from '../../kinds/webapp/index.ts'
+import { labels as webAppLabels } from '../../kinds/webapp/names.ts'
+import type { WebApp } from '../../kinds/webapp/schema.ts'
 import { type Decoration, type DecoratorHold, decorator, objectsOf } from '../../sdk/definition.ts'
 import { recommendedLabels } from '../../sdk/names.ts'
-import { ConfigMap, isOf, Service } from '../../sdk/resources.ts'
+import { ConfigMap, isOf, type ObjectOf, Service } from '../../sdk/resources.ts'
 import { dashboard } from './dashboard.ts'
 import { databaseAlerts, databasePanels, podMonitor } from './database.ts'
 import { prometheusRule } from './rules.ts'
 import { isScraped, serviceLabel, serviceMonitor } from './service.ts'
 import { PodMonitor, PrometheusRule, ServiceMonitor } from './types.ts'
+import { webAppAlerts, webAppPanels } from './webapp.ts'
 
 const databases = objectsOf<Database>(database)
+const webApps = objectsOf<WebApp>(webapp)
 const attachments = [ServiceMonitor, PodMonitor, PrometheusRule, ConfigMap] as const
 
 /** Where runbooks are, and labels for monitors and rules where a Prometheus selects its own by label. */
@@ -29,21 +34,47 @@ export const prometheusOperator = decorator({
   resources: [
     { type: Service, ignoreStatusChanges: true },
     { ...databases, ignoreStatusChanges: true },
+    { ...webApps, ignoreStatusChanges: true },
   ],
   attachments,
   sets: { labels: [serviceLabel] },
   parameters,
   resyncPeriodSeconds: 300,
   sync(object, { parameters }) {
+    const runbooks = (parameters['monitoring.example.com/runbooks'] ?? '').replace(/\/$/, '')
     const extra = labelsOf(parameters['monitoring.example.com/labels'] ?? '')
-    const answer = isOf(Service, object) ? forService(object) : forDatabase(object, parameters)
+    const answer = answerFor(object, runbooks)
     if ('hold' in answer) return answer
     return { ...answer, attachments: answer.attachments.map((one) => one && withLabels(one, extra)) }
   },
 })
 
+type Target = ObjectOf<typeof Service | typeof databases.type | typeof webApps.type>
 type Attached = Decoration<(typeof attachments)[number]>
-type Parameters = Readonly<Record<string, string>>
+
+function answerFor(object: Target, runbooks: string): Attached | DecoratorHold {
+  if (isOf(Service, object)) return forService(object)
+  if (!object.spec.monitoring.enabled) return { attachments: [] }
+  const { name, namespace = '' } = object.metadata
+  if (isOf(webApps.type, object)) {
+    const subject = { kind: 'webapp', name, namespace, labels: webAppLabels(object), runbooks }
+    return {
+      attachments: [
+        // What is scraped, its Service says.
+        dashboard(subject, webAppPanels(object)),
+        object.spec.monitoring.alerting ? prometheusRule(subject, webAppAlerts(object)) : undefined,
+      ],
+    }
+  }
+  const subject = { kind: 'database', name, namespace, labels: databaseLabels(object), runbooks }
+  return {
+    attachments: [
+      podMonitor(object),
+      dashboard(subject, databasePanels(object)),
+      object.spec.monitoring.alerting ? prometheusRule(subject, databaseAlerts(object)) : undefined,
+    ],
+  }
+}
 
 function forService(service: Service): Attached | DecoratorHold {
   if (!isScraped(service)) return { attachments: [] }
@@ -51,25 +82,6 @@ function forService(service: Service): Attached | DecoratorHold {
   const labels = recommendedLabels({ name: 'service-monitor', instance: name, component: 'monitoring' })
   const monitor = serviceMonitor(service, labels)
   return 'spec' in monitor ? { attachments: [monitor], labels: { [serviceLabel]: name } } : { hold: monitor }
-}
-
-function forDatabase(db: Database, parameters: Parameters): Attached {
-  const { enabled, alerting } = db.spec.monitoring
-  if (!enabled) return { attachments: [] }
-  const subject = {
-    kind: 'database',
-    name: db.metadata.name,
-    namespace: db.metadata.namespace ?? '',
-    labels: databaseLabels(db),
-    runbooks: (parameters['monitoring.example.com/runbooks'] ?? '').replace(/\/$/, ''),
-  }
-  return {
-    attachments: [
-      podMonitor(db),
-      dashboard(subject, databasePanels(db)),
-      alerting ? prometheusRule(subject, databaseAlerts(db)) : undefined,
-    ],
-  }
 }
 
 /** `release=prometheus,team=a` as labels; what is none is left out. */

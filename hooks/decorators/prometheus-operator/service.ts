@@ -1,16 +1,9 @@
 // A ServiceMonitor for any Service that asks to be scraped.
 import type { ServicePort } from 'kubernetes-types/core/v1.js'
 import type { Notice } from '../../sdk/decorated.ts'
+import { scrapeAnnotation } from '../../sdk/monitoring.ts'
 import type { Service } from '../../sdk/resources.ts'
 import type { ServiceMonitor } from './types.ts'
-
-/** What a Service asks by: see docs/decorators.md. */
-export const scrapeAnnotations = {
-  scrape: 'monitoring.example.com/scrape',
-  port: 'monitoring.example.com/port',
-  path: 'monitoring.example.com/path',
-  interval: 'monitoring.example.com/interval',
-} as const
 
 /**
  * A ServiceMonitor selects Services by label, and several Services may have the same ones (those of a canary have): so
@@ -20,25 +13,25 @@ export const serviceLabel = 'monitoring.example.com/service'
 
 /** Whether a Service asks to be scraped. */
 export function isScraped({ metadata }: Service): boolean {
-  return metadata.annotations?.[scrapeAnnotations.scrape] === 'true'
+  return metadata.annotations?.[scrapeAnnotation.scrape] === 'true'
 }
 
 /** The ServiceMonitor of a Service, or what is wrong with its annotations. */
 export function serviceMonitor(service: Service, labels: Record<string, string>): ServiceMonitor | Notice {
   const { name, annotations = {} } = service.metadata
-  const interval = annotations[scrapeAnnotations.interval]
+  const interval = annotations[scrapeAnnotation.interval]
   if (interval !== undefined && !durationPattern.test(interval)) {
-    return invalid(scrapeAnnotations.interval, interval, 'a duration such as 30s or 1m')
+    return invalid(scrapeAnnotation.interval, interval, 'a duration such as 30s or 1m')
   }
-  const path = annotations[scrapeAnnotations.path] ?? '/metrics'
-  if (!path.startsWith('/')) return invalid(scrapeAnnotations.path, path, 'a path that starts with /')
+  const path = annotations[scrapeAnnotation.path] ?? '/metrics'
+  if (!path.startsWith('/')) return invalid(scrapeAnnotation.path, path, 'a path that starts with /')
   const ports = service.spec?.ports ?? []
-  const wanted = annotations[scrapeAnnotations.port]
+  const wanted = annotations[scrapeAnnotation.port]
   const port = portOf(ports, wanted)
   if (port === undefined) {
     const known = ports.map(({ name, port }) => name ?? String(port)).join(', ')
     return invalid(
-      scrapeAnnotations.port,
+      scrapeAnnotation.port,
       wanted ?? '',
       `the name of one of the Service's ports: ${known || 'it has none'}`,
     )

@@ -38,7 +38,8 @@ export const volumeSnapshots = decorator({
   clock: true,
   // Each next time is asked for by itself.
   resyncPeriodSeconds: 300,
-  sync(namespace, { observed, related, now }) {
+  sync(namespace, context) {
+    const { observed, related } = context
     // Nothing can be added to it any more, and all that is there goes with it.
     if (namespace.metadata.deletionTimestamp !== undefined) {
       return { attachments: observed.list(VolumeSnapshot).map(heldChild) }
@@ -46,6 +47,9 @@ export const volumeSnapshots = decorator({
     const claims = related.list(PersistentVolumeClaim)
     const plans = claims.map((claim) => ({ claim, plan: backupPlan(claim, 'snapshot') }))
     const snapshots = observed.list(VolumeSnapshot)
+    // Nothing to do with backups: then the answer does not depend on the time.
+    if (snapshots.length === 0 && plans.every(({ plan }) => plan === undefined)) return { attachments: [] }
+    const { now } = context
     const due = plans.flatMap(({ claim, plan }) =>
       plan === undefined || isNotice(plan) || !canBeTaken(claim)
         ? []
