@@ -28,9 +28,11 @@ export const pullPolicySchema = z
   .describe('When nodes pull the image; Kubernetes decides by the tag when this is not given.')
 
 /** Secrets with which nodes pull images. */
-export const pullSecretsSchema = listMap(z.object({ name: objectNameSchema.describe('Name of the Secret.') }), ['name'])
-  .refine((items) => items.length <= 16, { message: 'must be at most 16' })
-  .describe('Secrets with which nodes pull the images.')
+export const pullSecretsSchema = listMap(
+  z.object({ name: objectNameSchema.describe('Name of the Secret.') }),
+  ['name'],
+  { most: 16 },
+).describe('Secrets with which nodes pull the images.')
 
 /** A path inside a container. Kubernetes forbids the colon. */
 export const absolutePathSchema = z
@@ -46,6 +48,11 @@ function labelName(what: string, max = 63) {
     .min(1)
     .max(max)
     .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, `must be the name of ${what}: lower case letters, digits and -`)
+}
+
+/** CEL: one of the fields is there, and no other. */
+function exactlyOne(value: string, fields: readonly string[]): string {
+  return `${fields.map((field) => `(has(${value}.${field}) ? 1 : 0)`).join(' + ')} == 1`
 }
 
 const words = z.array(z.string().max(32768)).max(128).meta({ 'x-kubernetes-list-type': 'atomic' })
@@ -133,7 +140,7 @@ export const probeSchema = rule(
     ...times,
   }),
   {
-    rule: '[has(self.httpGet), has(self.tcpSocket), has(self.grpc), has(self.exec)].filter(given, given).size() == 1',
+    rule: exactlyOne('self', ['httpGet', 'tcpSocket', 'grpc', 'exec']),
     message: 'give one of httpGet, tcpSocket, grpc and exec',
   },
   ({ httpGet, tcpSocket, grpc, exec }) =>
@@ -244,27 +251,16 @@ const volumeSource = {
 const sources = Object.keys(volumeSource) as (keyof typeof volumeSource)[]
 
 /** The volumes of a pod that its user brings. */
-export const volumesSchema = listMap(
-  z.object({
-    name: labelName('a volume').describe('Name of the volume.'),
-    ...volumeSource,
+export const volumesSchema = rule(
+  listMap(z.object({ name: labelName('a volume').describe('Name of the volume.'), ...volumeSource }), ['name'], {
+    most: 32,
   }),
-  ['name'],
-)
-  .refine((items) => items.length <= 32, { message: 'must be at most 32' })
-  .refine(
-    (volumes) => volumes.every((volume) => sources.filter((source) => volume[source] !== undefined).length === 1),
-    { message: `every volume has one of ${sources.join(', ')}` },
-  )
-  .meta({
-    'x-kubernetes-validations': [
-      {
-        rule: `self.all(volume, [${sources.map((source) => `has(volume.${source})`).join(', ')}].filter(given, given).size() == 1)`,
-        message: `every volume has one of ${sources.join(', ')}`,
-      },
-    ],
-  })
-  .describe('Volumes of the pods.')
+  {
+    rule: `self.all(volume, ${exactlyOne('volume', sources)})`,
+    message: `every volume has one of ${sources.join(', ')}`,
+  },
+  (volumes) => volumes.every((volume) => sources.filter((source) => volume[source] !== undefined).length === 1),
+).describe('Volumes of the pods.')
 
 /** A container beside the main one: before it, or along with it. */
 export const helperContainersSchema = listMap(
@@ -285,8 +281,8 @@ export const helperContainersSchema = listMap(
         protocol: z.enum(['TCP', 'UDP']).default('TCP').describe('Protocol of the port.'),
       }),
       ['containerPort'],
+      { most: 16 },
     )
-      .refine((items) => items.length <= 16, { message: 'must be at most 16' })
       .optional()
       .describe('Ports that the container listens on.'),
     volumeMounts: volumeMountsSchema.optional(),
@@ -295,7 +291,8 @@ export const helperContainersSchema = listMap(
     startupProbe: probeSchema.optional().describe('Whether it has started; for sidecars.'),
   }),
   ['name'],
-).refine((items) => items.length <= 8, { message: 'must be at most 8' })
+  { most: 8 },
+)
 
 export type EnvFrom = z.output<typeof envFromSchema>
 export type Env = z.output<typeof envSchema>

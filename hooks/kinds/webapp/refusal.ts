@@ -1,6 +1,7 @@
 // What a spec can ask for that is well formed and cannot be done.
 import type { Hold } from '../../sdk/definition.ts'
 import { dnsLabelPattern } from '../../sdk/names.ts'
+import { containerName } from './pod.ts'
 import { maxNameLength, type WebApp } from './schema.ts'
 
 /** Metacontroller keeps a copy of each child in an annotation, and an object's annotations have 256 KiB in all. */
@@ -18,24 +19,40 @@ export function refusal(app: WebApp): Hold['hold'] | undefined {
     const message = `spec.configFiles: ${bytes} bytes in all, and at most ${mostConfigBytes} fit into one ConfigMap that is kept in step; put large files into the image or a volume`
     return { reason: 'ConfigTooLarge', message }
   }
-  const clash = mountClash(app)
-  return clash === undefined ? undefined : { reason: 'MountClash', message: clash }
+  const mount = mountClash(app)
+  if (mount !== undefined) return { reason: 'MountClash', message: mount }
+  const container = containerClash(app)
+  return container === undefined ? undefined : { reason: 'ContainerClash', message: container }
 }
 
-// The API server would refuse the Deployment, long after the spec was taken.
+// What follows would be refused with the Deployment, long after the spec was taken.
+
 function mountClash({ spec }: WebApp): string | undefined {
   const mounted = new Set((spec.volumeMounts ?? []).map(({ mountPath }) => mountPath))
   const file = (spec.configFiles ?? []).find(({ path }) => mounted.has(path))
   if (file !== undefined) return `spec.configFiles: ${file.path} is the mountPath of one of spec.volumeMounts too`
-  const helpers = [...(spec.initContainers ?? []), ...(spec.sidecars ?? [])]
-  const taken = new Set(['web'])
-  for (const { name, volumeMounts = [] } of helpers) {
-    if (taken.has(name))
-      return `spec.initContainers, spec.sidecars: two containers are called ${name}; web is the application itself`
-    taken.add(name)
-    const missing = volumeMounts.find((mount) => !(spec.volumes ?? []).some((volume) => volume.name === mount.name))
-    if (missing !== undefined)
-      return `spec.initContainers, spec.sidecars: ${name} mounts ${missing.name}, which is none of spec.volumes`
+  const volumes = new Set((spec.volumes ?? []).map(({ name }) => name))
+  for (const { field, helper } of helpersOf(spec)) {
+    const missing = (helper.volumeMounts ?? []).find(({ name }) => !volumes.has(name))
+    if (missing !== undefined) return `${field}: ${helper.name} mounts ${missing.name}, which is none of spec.volumes`
   }
   return undefined
+}
+
+function containerClash({ spec }: WebApp): string | undefined {
+  const taken = new Set([containerName])
+  for (const { field, helper } of helpersOf(spec)) {
+    if (taken.has(helper.name)) {
+      return `${field}: ${helper.name} is the name of another container; ${containerName} is the application's own`
+    }
+    taken.add(helper.name)
+  }
+  return undefined
+}
+
+function helpersOf({ initContainers = [], sidecars = [] }: WebApp['spec']) {
+  return [
+    ...initContainers.map((helper) => ({ field: 'spec.initContainers', helper })),
+    ...sidecars.map((helper) => ({ field: 'spec.sidecars', helper })),
+  ]
 }

@@ -61,9 +61,8 @@ const ports = listMap(
       .describe('What is spoken on it, such as http, grpc or kubernetes.io/h2c.'),
   }),
   ['name'],
+  { least: 1, most: 16 },
 )
-  .min(1)
-  .refine((items) => items.length <= 16, { message: 'must be at most 16' })
 
 // Metacontroller tells ports apart by their number alone, whatever the protocol.
 const distinctPorts = rule(
@@ -88,9 +87,8 @@ const configFiles = listMap(
     content: z.string().max(131072).describe('What is in it.'),
   }),
   ['path'],
-)
-  .refine((items) => items.length <= 32, { message: 'must be at most 32' })
-  .describe('Files that are mounted into the container. A change rolls the pods.')
+  { most: 32 },
+).describe('Files that are mounted into the container. A change rolls the pods.')
 
 const probes = z.object({
   readiness: probeSchema.optional().describe('Whether a pod can take requests; a TCP connect when absent.'),

@@ -36,10 +36,7 @@ const analysis = z.object({
   intervalSeconds: z.int().min(1).max(86400).default(60).describe('Seconds between checks.'),
   threshold: z.int().min(1).max(100).default(3).describe('Failed checks until the revision is rolled back.'),
   maxRestarts: z.int().min(0).max(1000).default(0).describe('Restarts of its containers that a revision may have.'),
-  metrics: listMap(metric, ['name'])
-    .refine((items) => items.length <= 16, { message: 'must be at most 16' })
-    .optional()
-    .describe('Queries whose answers decide.'),
+  metrics: listMap(metric, ['name'], { most: 16 }).optional().describe('Queries whose answers decide.'),
 })
 
 const step = z.object({
