@@ -2,12 +2,12 @@
 import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import { selectorText } from '../../sdk/names.ts'
-import { HorizontalPodAutoscaler, NetworkPolicy } from '../../sdk/resources.ts'
+import { Deployment, HorizontalPodAutoscaler, NetworkPolicy } from '../../sdk/resources.ts'
 import { scaledByKeda } from './autoscaler.ts'
 import type { WebAppChildren } from './children.ts'
 import { urlOf } from './ingress.ts'
 import { names, selectorLabels } from './names.ts'
-import type { Progress } from './progress.ts'
+import { countsOf, type Progress } from './progress.ts'
 import type { Replicas } from './replicas.ts'
 import type { Delivery } from './rollout/delivery.ts'
 import type { Phase, WebApp, WebAppStatus } from './schema.ts'
@@ -40,6 +40,15 @@ export function report(app: WebApp, context: View, delivery: Delivery, replicas:
       autoscaled(app, context, replicas),
       ...delivery.conditions,
     ],
+  }
+}
+
+/** Pods of all Deployments together, as their controller counts them. */
+export function counts({ observed }: View): Pick<WebAppStatus, 'replicas' | 'readyReplicas'> {
+  const all = observed.list(Deployment).map(countsOf)
+  return {
+    replicas: all.reduce((sum, { replicas }) => sum + replicas, 0),
+    readyReplicas: all.reduce((sum, { ready }) => sum + ready, 0),
   }
 }
 
@@ -97,8 +106,7 @@ function summarize(app: WebApp, progress: Progress): Summary {
   return not('Failed', 'Unavailable', `${count}: see the events and logs of the pods`)
 }
 
-// `pods "x" is forbidden: exceeded quota: compute, requested: cpu=1, used: cpu=2, limited: cpu=2`, and
-// `pods "x" is forbidden: violates PodSecurity "restricted:latest": …`.
+// `exceeded quota: compute, requested: cpu=1, used: cpu=2, limited: cpu=2`, `violates PodSecurity "restricted:latest": …`.
 function refusalReason(message: string): string {
   if (message.includes('exceeded quota')) return 'QuotaExceeded'
   return message.includes('violates PodSecurity') ? 'PodSecurityViolated' : 'PodsRefused'
@@ -159,6 +167,10 @@ function autoscaled(app: WebApp, { observed, related }: View, { owner, count }: 
   const inactive = own.status?.conditions?.find(
     ({ type: name, status }) => name === 'ScalingActive' && status === 'False',
   )
-  if (inactive !== undefined) return off(inactive.reason ?? 'ScalingInactive', inactive.message ?? '')
+  if (inactive !== undefined) {
+    // Not in its own words: they name pods, others each time.
+    const message = `see the conditions of HorizontalPodAutoscaler/${own.metadata.name}`
+    return off(inactive.reason ?? 'ScalingInactive', message)
+  }
   return { type, status: 'True', reason: 'Enabled', message: '' }
 }
