@@ -49,12 +49,18 @@ export function resourceType<Resource extends KubernetesObject>(
   return { apiVersion, kind, resource, namespaced: true, updateMethod: 'InPlace', ...options }
 }
 
+/** Whether an object is of a type: for decorators that look at several. */
+export function isOf<Type extends ResourceType>(type: Type, object: KubernetesObject): object is ObjectOf<Type> {
+  return object.kind === type.kind && object.apiVersion === type.apiVersion
+}
+
 export type StatefulSet = Wire<apps.StatefulSet>
 export type Deployment = Wire<apps.Deployment>
 export type Service = Wire<core.Service>
 export type ConfigMap = Wire<core.ConfigMap>
 export type Secret = Wire<core.Secret>
 export type ServiceAccount = Wire<core.ServiceAccount>
+export type Namespace = Wire<core.Namespace>
 export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
 export type Pod = Wire<core.Pod>
 export type Job = Wire<batch.Job>
@@ -72,6 +78,7 @@ export const Service = resourceType<Service>('v1', 'Service', 'services')
 export const ConfigMap = resourceType<ConfigMap>('v1', 'ConfigMap', 'configmaps')
 export const Secret = resourceType<Secret>('v1', 'Secret', 'secrets')
 export const ServiceAccount = resourceType<ServiceAccount>('v1', 'ServiceAccount', 'serviceaccounts')
+export const Namespace = resourceType<Namespace>('v1', 'Namespace', 'namespaces', { namespaced: false })
 export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
   'v1',
   'PersistentVolumeClaim',
