@@ -140,8 +140,9 @@ export function evaluateDecorator(
   const cacheable = definition.clock !== true
   const final = request.finalizing ? { finalized: isFinal(answer) } : {}
   const again = answer.resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds: answer.resyncAfterSeconds }
+  const noted = answer.annotations === undefined ? {} : { annotations: answer.annotations }
   if ('hold' in answer) {
-    const response = { attachments: heldChildren(request.attachments), ...again, ...final }
+    const response = { attachments: heldChildren(request.attachments), ...noted, ...again, ...final }
     return { response, hold: answer.hold, changes: [], cacheable }
   }
   const attachments = answer.attachments.filter((attachment) => attachment !== undefined)
@@ -150,9 +151,10 @@ export function evaluateDecorator(
     const response = { attachments: heldChildren(request.attachments), ...final }
     return { response, hold: { reason: reasons.invalidChild, message: fault }, defect: fault, changes: [], cacheable }
   }
-  const { labels, annotations } = answer
+  const { labels, problem } = answer
   return {
-    response: { attachments, ...(labels && { labels }), ...(annotations && { annotations }), ...again, ...final },
+    response: { attachments, ...(labels && { labels }), ...noted, ...again, ...final },
+    ...(problem && { hold: problem }),
     changes: findChanges(attachments, request.attachments, namespace),
     cacheable,
   }
