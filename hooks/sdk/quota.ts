@@ -27,13 +27,14 @@ export interface Shortage {
 
 /** Objects that ought to be there and are not. */
 export interface Missing {
-  /** As it is said after a number: `pods of StatefulSet/orders`. */
+  /** `Service/orders`, or with a count what is said after the number: `pods of StatefulSet/orders`. */
   what: string
   /** One of them, as it would be created. */
   object: KubernetesObject
   /** Plural of its kind, lower case. */
   resource: string
-  count: number
+  /** How many, where they are known by no name. */
+  count?: number
 }
 
 /** The reason, and the type, of a condition that tells of a quota. */
@@ -53,14 +54,16 @@ export function blamingQuota(ready: ConditionInput, condition: ConditionInput | 
 
 /** What a quota refuses of what is missing, a sentence for each: which quota, of what, and how much too much it is. */
 export function refusalsOf(missing: readonly Missing[], quotas: readonly ResourceQuota[]): string[] {
-  return missing.flatMap(({ what, object, resource, count }) => {
+  return missing.flatMap(({ what, object, resource, count: counted }) => {
+    const named = counted === undefined
+    const count = counted ?? 1
     if (count <= 0) return []
     const usage = usageOf(object, resource)
     // Refused is what does not fit by one; how much is lacking is a matter of all of them.
     const refusing = new Set(findShortages(object, usage, quotas).map(({ quota }) => quota))
     return findShortages(object, usage, quotas, count)
       .filter(({ quota }) => refusing.has(quota))
-      .map((shortage) => describeShortage(shortage, `${count} ${what}`, count))
+      .map((shortage) => describeShortage(shortage, named ? what : `${count} ${what}`, count))
   })
 }
 

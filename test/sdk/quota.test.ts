@@ -1,6 +1,7 @@
 // What quotas refuse: read from the API server's messages, and worked out from quotas and templates.
 // Messages are those of k8s.io/apiserver/pkg/admission/plugin/resourcequota and of its tests, Kubernetes 1.36.3.
 import t from 'tap'
+import { evaluateComposite } from '../../hooks/sdk/evaluate.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import {
   blamingQuota,
@@ -13,6 +14,7 @@ import {
   usageOf,
 } from '../../hooks/sdk/quota.ts'
 import type { Deployment, ResourceQuota } from '../../hooks/sdk/resources.ts'
+import { environment, greeting, requestFor } from './greeting.ts'
 
 t.test('refusals are read from what the API server says', async (t) => {
   const read = (message: string) => readRefusal(`pods "web-5c7588df-x2x7q" is forbidden: ${message}`)
@@ -174,6 +176,40 @@ t.test('the condition and Ready say the same', async (t) => {
   t.equal(blamingQuota({ ...ready, status: 'True' }, condition).reason, 'Creating')
   t.equal(blamingQuota(ready, quotaCondition([])), blamingQuota(ready, undefined))
 })
+
+t.test('a child that a quota has no room for is told as the reason, not a taken name', async (t) => {
+  const full = quota({ secrets: '5', 'count/configmaps': '9' }, { secrets: '5', 'count/configmaps': '9' })
+  const ask = (status?: Record<string, unknown>, seconds = 0, quotas: ResourceQuota[] = [full]) => {
+    const request = { ...requestFor({ loud: true }, [], status), related: { 'ResourceQuota.v1': byName(quotas) } }
+    return evaluateComposite(greeting, request, {
+      ...environment,
+      now: new Date(environment.now.getTime() + seconds * 1000),
+    })
+  }
+  const first = ask()
+  t.match(conditionOf(first, 'Applied'), { status: 'False', reason: 'Creating' }, 'it may be on its way, and counted')
+  const later = ask(first.response.status, 5)
+  const message = /ResourceQuota\/compute refuses Secret\/hi: secrets: 5 of 5 is used and 1 is asked for, 1 too much/
+  t.match(later.hold, { reason: 'QuotaExceeded', message })
+  t.match(conditionOf(later, 'Applied'), { status: 'False', reason: 'QuotaExceeded', message })
+  t.match(conditionOf(later, 'Ready'), { status: 'False', reason: 'QuotaExceeded' })
+  t.match(conditionOf(later, 'Stalled'), { status: 'True' })
+  t.ok(later.response.children.length > 0, 'it stays wanted')
+  const still = ask(later.response.status, 60)
+  t.strictSame(still.response.status, later.response.status)
+  const room = ask(still.response.status, 61, [quota({ secrets: '6' }, { secrets: '5' })])
+  t.match(conditionOf(room, 'Applied'), { reason: 'Creating' })
+  t.match(conditionOf(room, 'Stalled'), { status: 'False' })
+})
+
+function byName(quotas: ResourceQuota[]): Record<string, KubernetesObject> {
+  return Object.fromEntries(quotas.map((one) => [`ns/${one.metadata.name}`, { ...one }]))
+}
+
+function conditionOf({ response }: { response: { status: Record<string, unknown> } }, type: string) {
+  const { conditions } = response.status as { conditions: { type: string }[] }
+  return conditions.find((condition) => condition.type === type)
+}
 
 function pod(spec: object = {}): KubernetesObject {
   return { apiVersion: 'v1', kind: 'Pod', metadata: {}, spec: { containers: [], ...spec } }
