@@ -136,7 +136,7 @@ function hook(definition: Definition, which: HookPath, { url, service }: Control
   const at = url === undefined ? { service: service ?? hookService, path } : { url: `${url.replace(/\/$/, '')}${path}` }
   // Without both times Metacontroller's cache leaks, or its controller does not start. customize has a cache of its own.
   const etag =
-    definition.clock === true || which === 'customize'
+    which === 'customize'
       ? {}
       : { etag: { enabled: true, cacheTimeoutSeconds: 3600, cacheCleanupSeconds: 600 } as const }
   return { version: 'v2', webhook: { ...at, timeout: '10s', ...etag } }

@@ -120,7 +120,7 @@ interface Shared {
   readonly description: string
   /** Seconds after which an unchanged parent is looked at again; 30 unless given. */
   readonly resyncPeriodSeconds?: number
-  /** True when the answer depends on the time by itself: then `now` is in the context and answers carry no ETag. */
+  /** True when an answer may depend on the time by itself: then `now` is in the context, and an answer that read it carries no ETag. */
   readonly clock?: boolean
   /** The kinds that `related` may ask for: Metacontroller is allowed to read these and no others. */
   readonly relatedTypes?: readonly ResourceType[]

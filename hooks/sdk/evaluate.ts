@@ -84,19 +84,18 @@ export function evaluateComposite(
     return held(definition, request, environment, { hold: { reason: reasons.invalidSpec, message } })
   }
   const parent = { ...request.parent, spec: parsed.value } as unknown as Parent
-  const context = contextOf(definition, request.children, request.related, namespace, environment)
+  const { context, clock } = contextOf(definition, request.children, request.related, namespace, environment)
   const answer: Answer | FinalAnswer | Hold =
     finalizing && definition.finalize !== undefined
       ? definition.finalize(parent, context)
       : definition.sync(parent, context)
-  if ('hold' in answer) return held(definition, request, environment, answer)
+  if ('hold' in answer) return held(definition, request, environment, answer, !clock.read)
 
   const children = answer.children.filter((child) => child !== undefined)
   const fault = findFault(children, definition.children, namespace)
   if (fault !== undefined) {
-    const evaluation = held(definition, request, environment, {
-      hold: { reason: reasons.invalidChild, message: fault },
-    })
+    const hold = { hold: { reason: reasons.invalidChild, message: fault } }
+    const evaluation = held(definition, request, environment, hold, !clock.read)
     return { ...evaluation, defect: fault }
   }
   const finalized = isFinal(answer)
@@ -127,7 +126,7 @@ export function evaluateComposite(
     },
     ...(stuck ? { hold: { reason: applied.reason, message: applied.message } } : {}),
     changes,
-    cacheable: definition.clock !== true && missing.length === 0,
+    cacheable: !clock.read && missing.length === 0,
   }
 }
 
@@ -138,13 +137,13 @@ export function evaluateDecorator(
   environment: Environment,
 ): Evaluation<DecoratorResponse> {
   const namespace = request.object.metadata.namespace
-  const context = contextOf(definition, request.attachments, request.related, namespace, environment)
+  const { context, clock } = contextOf(definition, request.attachments, request.related, namespace, environment)
   const object = request.object as KubernetesObject & { metadata: { name: string } }
   const answer =
     request.finalizing && definition.finalize !== undefined
       ? definition.finalize(object, context)
       : definition.sync(object, context)
-  const cacheable = definition.clock !== true
+  const cacheable = !clock.read
   const final = request.finalizing ? { finalized: isFinal(answer) } : {}
   const again = answer.resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds: answer.resyncAfterSeconds }
   const noted = answer.annotations === undefined ? {} : { annotations: answer.annotations }
@@ -231,21 +230,24 @@ function contextOf<Children extends ResourceType>(
   related: ObservedGroups,
   namespace: string | undefined,
   environment: Environment,
-): ClockContext<Children> {
-  const context = {
+): { context: ClockContext<Children>; clock: { read: boolean } } {
+  const clock = { read: false }
+  const shared = {
     observed: observe<Children>(children, namespace),
     related: observe<ResourceType>(related, namespace),
     credentials: environment.credentials,
     settings: environment.settings,
   }
-  return {
-    ...context,
+  const context = {
+    ...shared,
     get now() {
       // The types hide it; this keeps an undeclared read from being answered out of a cache for ever.
       if (definition.clock !== true) throw new Error('the definition reads `now` without declaring `clock: true`')
+      clock.read = true
       return environment.now
     },
   }
+  return { context, clock }
 }
 
 function held(
@@ -253,6 +255,7 @@ function held(
   request: CompositeRequest,
   environment: Environment,
   hold: Hold,
+  cacheable = true,
 ): Evaluation<CompositeResponse> {
   const { conditions: before = [], ...previous } = (request.parent.status ?? {}) as { conditions?: Condition[] }
   delete (previous as { observedGeneration?: number }).observedGeneration
@@ -284,7 +287,7 @@ function held(
     },
     hold: hold.hold,
     changes: [],
-    cacheable: definition.clock !== true,
+    cacheable,
   }
 }
 

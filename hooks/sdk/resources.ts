@@ -1,6 +1,7 @@
 // The kinds of object that a hook may emit, each with the plural that Metacontroller needs and the way it is
 // updated. Types come from kubernetes-types: client-node's model classes are not wire types (`_from`, Date …).
 import type * as apps from 'kubernetes-types/apps/v1.js'
+import type * as autoscaling from 'kubernetes-types/autoscaling/v2.js'
 import type * as batch from 'kubernetes-types/batch/v1.js'
 import type * as core from 'kubernetes-types/core/v1.js'
 import type * as networking from 'kubernetes-types/networking/v1.js'
@@ -62,6 +63,8 @@ export type Job = Wire<batch.Job>
 export type CronJob = Wire<batch.CronJob>
 export type PodDisruptionBudget = Wire<policy.PodDisruptionBudget>
 export type NetworkPolicy = Wire<networking.NetworkPolicy>
+export type Ingress = Wire<networking.Ingress>
+export type HorizontalPodAutoscaler = Wire<autoscaling.HorizontalPodAutoscaler>
 export type Role = Wire<rbac.Role>
 export type RoleBinding = Wire<rbac.RoleBinding>
 
@@ -87,5 +90,11 @@ export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(
   'poddisruptionbudgets',
 )
 export const NetworkPolicy = resourceType<NetworkPolicy>('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies')
+export const Ingress = resourceType<Ingress>('networking.k8s.io/v1', 'Ingress', 'ingresses')
+export const HorizontalPodAutoscaler = resourceType<HorizontalPodAutoscaler>(
+  'autoscaling/v2',
+  'HorizontalPodAutoscaler',
+  'horizontalpodautoscalers',
+)
 export const Role = resourceType<Role>('rbac.authorization.k8s.io/v1', 'Role', 'roles')
 export const RoleBinding = resourceType<RoleBinding>('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings')

@@ -19,6 +19,7 @@ import {
 } from './errors.ts'
 import { at, copy, ensureRecord, freeze, mergePatch, numberAt, recordAt, textAt } from './json.ts'
 import { checkMetadata } from './names.ts'
+import { managedFieldsAfter } from './ownership.ts'
 import { chargeQuotas } from './quota.ts'
 import { createResources, groupKind, groupResource, type Resource, type Resources } from './resources.ts'
 import { type CustomResourceSchema, compileSchema } from './schema.ts'
@@ -213,7 +214,8 @@ export function createStore(clock: Clock): Store {
     )
   }
 
-  const update = (input: KubernetesObject, by: string, subresource?: 'status'): KubernetesObject => {
+  const update = (input: KubernetesObject, by: string, through?: Subresource): KubernetesObject => {
+    const subresource = through === 'status' ? through : undefined
     const resource = resourceFor(input)
     const name = input.metadata.name ?? ''
     const before = need(referenceOf(input))
@@ -238,6 +240,10 @@ export function createStore(clock: Clock): Store {
       )
     }
     const object = merged(copy(input), before, resource, subresource)
+    if (subresource === undefined) {
+      const owners = managedFieldsAfter(before, object, { by, scale: through === 'scale', time: clock.stamp() })
+      if (owners !== undefined) object.metadata.managedFields = owners
+    }
     const old: KubernetesObject = { ...before, apiVersion: object.apiVersion }
     admit(resource, object, old)
     checkGrowth(object, old, [...tableOf(resourceFor(storageClass)).values()])
@@ -336,7 +342,7 @@ export function createStore(clock: Clock): Store {
         invalidValue('spec.replicas', 'must be greater than or equal to 0', replicas),
       ])
     const steps = stepsOf(resource.scale.spec)
-    return update(copy(mergePatch(before, nested(steps, replicas))) as KubernetesObject, by)
+    return update(copy(mergePatch(before, nested(steps, replicas))) as KubernetesObject, by, 'scale')
   }
 
   const remove = (reference: ObjectReference, by: string, options: DeleteOptions = {}): void => {

@@ -6,6 +6,7 @@ import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
 import { tenancyScenarios } from './tenancy.ts'
+import { webappScenarios } from './webapp.ts'
 
 const scenarios: readonly Scenario[] = [
   ...createScenarios,
@@ -14,6 +15,7 @@ const scenarios: readonly Scenario[] = [
   ...removeScenarios,
   ...faultScenarios,
   ...tenancyScenarios,
+  ...webappScenarios,
 ]
 
 /** The scenarios that a cluster can carry, and the titles of those that it cannot. */
