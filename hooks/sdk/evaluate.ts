@@ -6,6 +6,7 @@ import { findChanges } from './changes.ts'
 import { findFault } from './check.ts'
 import { type Condition, type ConditionInput, findCondition, stampConditions } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
+import { type Marks, marksOf, missingNotice, type Notice } from './decorated.ts'
 import {
   type Answer,
   type ClockContext,
@@ -23,7 +24,7 @@ import { isRecord, type KubernetesObject } from './kubernetes.ts'
 import { groupKey, observe } from './observed.ts'
 import { quotaExceeded, refusalsOf } from './quota.ts'
 import { ResourceQuota, type ResourceType } from './resources.ts'
-import { describeProblems, parse } from './schema.ts'
+import { describeProblems, type Problem, parse } from './schema.ts'
 import type {
   CompositeRequest,
   CompositeResponse,
@@ -136,35 +137,82 @@ export function evaluateDecorator(
   request: DecoratorRequest,
   environment: Environment,
 ): Evaluation<DecoratorResponse> {
-  const namespace = request.object.metadata.namespace
-  const { context, clock } = contextOf(definition, request.attachments, request.related, namespace, environment)
-  const object = request.object as KubernetesObject & { metadata: { name: string } }
+  const { object, controller, finalizing } = request
+  const namespace = object.metadata.namespace
+  const { context: shared, clock } = contextOf(definition, request.attachments, request.related, namespace, environment)
+  const held = (hold: Notice, resyncAfterSeconds?: number): Evaluation<DecoratorResponse> => ({
+    response: {
+      // Its other marks stay as they are.
+      ...marksOf({ ...definition, sets: {} }, object, {}, hold),
+      attachments: heldChildren(request.attachments),
+      ...(resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds }),
+      ...(finalizing ? { finalized: false } : {}),
+    },
+    hold,
+    changes: [],
+    cacheable: !clock.read,
+  })
+  if (finalizing && definition.finalize === undefined) {
+    // What it made goes, and so does every mark that it left.
+    const response = { ...marksOf(definition, object, {}, undefined), attachments: [], finalized: true }
+    return { response, changes: findChanges([], request.attachments, namespace), cacheable: !clock.read }
+  }
+  const target = targetOf(definition, object)
+  // The conditions of an invalid resource say so already.
+  if (target.problems !== undefined) {
+    const { response, ...rest } = held({ reason: reasons.invalidSpec, message: describeProblems(target.problems) })
+    const { annotations: _untold, ...quiet } = response
+    return { ...rest, response: quiet }
+  }
+  const parameters = { ...definition.parameters, ...controller.metadata.annotations }
+  const context = Object.assign(shared, { parameters })
   const answer =
-    request.finalizing && definition.finalize !== undefined
-      ? definition.finalize(object, context)
-      : definition.sync(object, context)
-  const cacheable = !clock.read
-  const final = request.finalizing ? { finalized: isFinal(answer) } : {}
-  const again = answer.resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds: answer.resyncAfterSeconds }
-  const noted = answer.annotations === undefined ? {} : { annotations: answer.annotations }
+    finalizing && definition.finalize !== undefined
+      ? definition.finalize(target.object, context)
+      : definition.sync(target.object, context)
   if ('hold' in answer) {
-    const response = { attachments: heldChildren(request.attachments), ...noted, ...again, ...final }
-    return { response, hold: answer.hold, changes: [], cacheable }
+    return held(answer.hold, answer.resyncAfterSeconds)
   }
   const attachments = answer.attachments.filter((attachment) => attachment !== undefined)
   const fault = findFault(attachments, definition.attachments, namespace)
   if (fault !== undefined) {
-    const response = { attachments: heldChildren(request.attachments), ...final }
-    return { response, hold: { reason: reasons.invalidChild, message: fault }, defect: fault, changes: [], cacheable }
+    const notice = { reason: reasons.invalidChild, message: fault }
+    return { ...held(notice), defect: fault }
   }
-  const { labels, problem } = answer
+  const changes = findChanges(attachments, request.attachments, namespace)
+  const missing = finalizing ? [] : changes.filter(({ action }) => action === 'create')
+  const notice = answer.notice ?? missingNotice(definition, object, controller, missing, environment.now)
+  const again = missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
   return {
-    response: { attachments, ...(labels && { labels }), ...noted, ...again, ...final },
-    ...(problem && { hold: problem }),
-    changes: findChanges(attachments, request.attachments, namespace),
-    cacheable,
+    response: {
+      ...marksOf(definition, object, isFinal(answer) ? {} : pickMarks(answer), notice),
+      attachments,
+      ...(again === undefined ? {} : { resyncAfterSeconds: again }),
+      ...(finalizing ? { finalized: isFinal(answer) } : {}),
+    },
+    ...(notice === undefined || notice.reason === 'Creating' ? {} : { hold: notice }),
+    changes,
+    cacheable: !clock.read && missing.length === 0,
   }
 }
+
+function pickMarks({ labels, annotations }: Marks): Marks {
+  return { ...(labels && { labels }), ...(annotations && { annotations }) }
+}
+
+/** The object as the decorator sees it: of a kind of this suite, checked and defaulted. */
+function targetOf(
+  { resources }: Decorator,
+  object: KubernetesObject,
+): { object: NamedObject; problems?: undefined } | { problems: Problem[] } {
+  const rule = resources.find(({ type }) => groupKey(type) === groupKey(object))
+  if (rule?.definition === undefined) return { object: object as NamedObject }
+  const parsed = parse(storedVersion(rule.definition).version.spec, object.spec ?? {}, 'spec')
+  if (parsed.problems !== undefined) return { problems: parsed.problems }
+  return { object: { ...object, spec: parsed.value } as unknown as NamedObject }
+}
+
+type NamedObject = KubernetesObject & { metadata: { name: string } }
 
 /** Answers a customize hook. A namespaced parent gets to see nothing outside its own namespace. */
 export function evaluateCustomize(definition: Composite | Decorator, request: CustomizeRequest): CustomizeResponse {
@@ -177,7 +225,8 @@ export function evaluateCustomize(definition: Composite | Decorator, request: Cu
       related = definition.related?.({ ...request.parent, spec: parsed.value } as unknown as Parent) ?? []
     }
   } else {
-    related = definition.related?.(request.parent as KubernetesObject & { metadata: { name: string } }) ?? []
+    const target = targetOf(definition, request.parent)
+    if (target.problems === undefined) related = definition.related?.(target.object) ?? []
   }
   const rules = related.map((wanted) => relatedRule(wanted, parentNamespace, definition.relatedTypes))
   const narrowed = parentNamespace !== undefined && hookVersion(request.controller, 'customize') === 'v1'

@@ -144,7 +144,8 @@ function inOrder(objects: readonly KubernetesObject[]): KubernetesObject[] {
 function objectsIn(folder: string): KubernetesObject[] {
   if (!existsSync(folder)) return []
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.ya?ml$/.test(file))
+    // Decorators are installed one by one, each by its own folder.
+    .filter((file) => /\.ya?ml$/.test(file) && !/^decorators[/\\]/.test(file))
     .sort()
     .flatMap((file) =>
       parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document): unknown => document.toJS()),
