@@ -15,6 +15,7 @@ import {
   untilGone,
   untilPhase,
 } from './database.ts'
+import { webapp, webappAt } from './webapp.ts'
 
 const key = (name: string) => `tenancy.example.com/${name}`
 const level = (mode: string) => `pod-security.kubernetes.io/${mode}`
@@ -167,6 +168,34 @@ export const tenancyScenarios: Scenario[] = [
       await annotate(cluster, namespace, { plan: '{"memoryGi": 4}' })
       const recovered = await untilPhase(cluster, reference, 'Running', 120)
       assert.equal(at(recovered, 'status', 'readyReplicas'), 3)
+      await cluster.until('the condition is gone', async () => {
+        return conditionOf(await cluster.get(reference), 'QuotaExceeded') === undefined
+      })
+    },
+  },
+  {
+    title: 'pods of a WebApp that a quota refuses are told with the amount, and come when the plan is raised',
+    seconds: 180,
+    async run(cluster) {
+      const namespace = await cluster.namespace('crowded')
+      await assign(cluster, namespace, { tenant: 'acme', plan: '{"cpu": 0.5}' })
+      await untilHard(cluster, namespace, 'requests.cpu', '500m')
+      const resources = { requests: { cpu: '200m', memory: '64Mi' }, limits: { memory: '64Mi' } }
+      await cluster.apply(webapp(namespace, 'shop', { replicas: 4, resources }))
+      const reference = webappAt(namespace, 'shop')
+      const refused = await untilCondition(cluster, reference, 'QuotaExceeded', 'True')
+      const message =
+        /ResourceQuota\/tenant-quota refuses 2 pods of Deployment\/shop: requests\.cpu: 400m of 500m is used and 2 × 200m are asked for, 300m too much/
+      const settled = await cluster.until('the sums are right', async () => {
+        const object = await cluster.get(reference)
+        return message.test(conditionOf(object, 'QuotaExceeded')?.message ?? '') ? object : undefined
+      })
+      assert.match(conditionOf(settled, 'Ready')?.message ?? '', message)
+      assert.equal(conditionOf(refused, 'Ready')?.status, 'False')
+      await untilCondition(cluster, reference, 'Ready', 'False', 'QuotaExceeded')
+
+      await annotate(cluster, namespace, { plan: '{"cpu": 0.8}' })
+      await untilPhase(cluster, reference, 'Running', 120)
       await cluster.until('the condition is gone', async () => {
         return conditionOf(await cluster.get(reference), 'QuotaExceeded') === undefined
       })

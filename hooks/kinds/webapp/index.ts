@@ -1,6 +1,6 @@
 // WebApp: an application that serves requests, and everything around it.
 import { composite } from '../../sdk/definition.ts'
-import { HorizontalPodAutoscaler } from '../../sdk/resources.ts'
+import { HorizontalPodAutoscaler, ResourceQuota } from '../../sdk/resources.ts'
 import { children } from './children.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
 import { kedaLabel } from './status.ts'
@@ -20,8 +20,11 @@ export const webapp = composite({
   // Only rollouts look at the clock; any other answer can be cached.
   clock: true,
   sync,
-  // The autoscaler that KEDA makes belongs to KEDA: it is only looked at.
-  relatedTypes: [HorizontalPodAutoscaler],
+  // The autoscaler that KEDA makes belongs to KEDA, and quotas to the namespace: they are only looked at.
+  relatedTypes: [HorizontalPodAutoscaler, ResourceQuota],
   // Labels that follow from the name alone: see evaluateCustomize for what Metacontroller 1.5 would mix up otherwise.
-  related: ({ metadata: { name } }) => [{ type: HorizontalPodAutoscaler, labels: { [kedaLabel]: name } }],
+  related: ({ metadata: { name } }) => [
+    { type: HorizontalPodAutoscaler, labels: { [kedaLabel]: name } },
+    { type: ResourceQuota },
+  ],
 })
