@@ -2,6 +2,7 @@
 // One object a purpose, so that one can be read, and be seen to be missing, by itself. A kind or a user that needs more
 // brings a NetworkPolicy of its own: what any of them allows is allowed.
 import type { NetworkPolicyPeer, NetworkPolicySpec } from 'kubernetes-types/networking/v1.js'
+import { nameResolution, ownNamespace } from '../../sdk/network.ts'
 import type { NetworkPolicy } from '../../sdk/resources.ts'
 import { labels, names, tenantLabel } from './names.ts'
 
@@ -16,24 +17,16 @@ export function networkPolicies(tenant: string, namespace: string): NetworkPolic
   })
   const own: NetworkPolicyPeer[] = [
     // This namespace without its label counts too: the label may be taken off a moment before this policy goes.
-    { podSelector: {} },
+    ownNamespace,
     { namespaceSelector: { matchLabels: { [tenantLabel]: tenant } } },
   ]
   return [
     policy(names.defaultDeny, { policyTypes: ['Ingress', 'Egress'] }),
-    policy(names.dns, {
-      policyTypes: ['Egress'],
-      // Two rules: Metacontroller tells ports by their number, and would make one of UDP and TCP in the same list.
-      egress: (['UDP', 'TCP'] as const).map((protocol) => ({ to: [dns], ports: [{ port: 53, protocol }] })),
-    }),
+    policy(names.dns, { policyTypes: ['Egress'], egress: nameResolution }),
     policy(names.sameTenant, {
       policyTypes: ['Ingress', 'Egress'],
       ingress: [{ from: own }],
       egress: [{ to: own }],
     }),
   ]
-}
-
-const dns: NetworkPolicyPeer = {
-  namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
 }
