@@ -105,8 +105,9 @@ export interface Related {
   type: ResourceType
   /** The parent's namespace unless given; a namespaced parent may name only its own (bulkhead). */
   namespace?: string
-  /** Excludes `labels`. */
+  /** Excludes `labels`. Without either, all of the namespace. */
   names?: readonly string[]
+  /** A cluster-scoped parent names either a namespace or labels, as long as it is to work with Metacontroller 1.5. */
   labels?: Readonly<Record<string, string>>
 }
 

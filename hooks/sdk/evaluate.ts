@@ -265,11 +265,14 @@ function relatedRule(
     // Metacontroller has no right to watch it, and would wait for it for ever.
     throw new Error(`${type.apiVersion} ${type.kind} is asked for but not among relatedTypes`)
   }
+  const home = namespace !== undefined && type.namespaced ? { namespace } : {}
+  // Metacontroller 1.5 takes a namespace or a selector, not both: so all of a namespace is asked for without one.
+  const all = 'namespace' in home && labels === undefined
   return {
     apiVersion: type.apiVersion,
     resource: type.resource,
-    ...(namespace !== undefined && type.namespaced ? { namespace } : {}),
-    ...(names ? { names: [...names] } : { labelSelector: { matchLabels: { ...labels } } }),
+    ...home,
+    ...(names ? { names: [...names] } : all ? {} : { labelSelector: { matchLabels: { ...labels } } }),
   }
 }
 

@@ -46,7 +46,7 @@ export const velero = decorator({
   parameters: { [veleroNamespace]: 'velero' },
   relatedTypes: [PersistentVolumeClaim],
   related: (object) =>
-    isOf(Namespace, object) ? [{ type: PersistentVolumeClaim, namespace: object.metadata.name, labels: {} }] : [],
+    isOf(Namespace, object) ? [{ type: PersistentVolumeClaim, namespace: object.metadata.name }] : [],
   resyncPeriodSeconds: 300,
   sync(object, { observed, related, parameters }) {
     if (!isOf(Namespace, object)) {

@@ -34,7 +34,7 @@ export const volumeSnapshots = decorator({
   resources: [{ type: Namespace, ignoreStatusChanges: true }],
   attachments: [VolumeSnapshot],
   relatedTypes: [PersistentVolumeClaim],
-  related: ({ metadata: { name } }) => [{ type: PersistentVolumeClaim, namespace: name, labels: {} }],
+  related: ({ metadata: { name } }) => [{ type: PersistentVolumeClaim, namespace: name }],
   clock: true,
   // Each next time is asked for by itself.
   resyncPeriodSeconds: 300,
