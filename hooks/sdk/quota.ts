@@ -5,7 +5,7 @@ import type { Container, PodSpec, ScopedResourceSelectorRequirement } from 'kube
 import type { ConditionInput } from './conditions.ts'
 import { groupOf, isRecord, type KubernetesObject } from './kubernetes.ts'
 import { parseQuantity, type Quantity, writeQuantity } from './quantity.ts'
-import type { Deployment, Job, ResourceQuota } from './resources.ts'
+import type { Deployment, Job, ResourceQuota, StatefulSet } from './resources.ts'
 
 /** Quantities by the names that quotas have for them: `requests.cpu`, `pods`, `count/deployments.apps`. */
 export type Amounts = Readonly<Record<string, string>>
@@ -52,6 +52,29 @@ export function blamingQuota(ready: ConditionInput, condition: ConditionInput | 
   return { ...ready, reason: condition.reason, message: `${ready.message}; ${condition.message}` }
 }
 
+/**
+ * A workload with a mark for as long as a quota is in its way. Its controller tries again with growing pauses, a quarter of
+ * an hour in the end, and does not look at quotas; but it does look at its workload, so that a mark that changes when there
+ * is room has it try at once. A Deployment hands its annotations down to its ReplicaSet, where one that goes would stay:
+ * hence two marks.
+ */
+export function markedByQuota<Workload extends Deployment | StatefulSet>(
+  workload: Workload,
+  mark: 'refused' | 'room' | undefined,
+): Workload {
+  if (mark === undefined) return workload
+  const { metadata } = workload
+  return { ...workload, metadata: { ...metadata, annotations: { ...metadata.annotations, [quotaAnnotation]: mark } } }
+}
+
+const quotaAnnotation = 'platform.example.com/quota'
+
+/** The mark of a Deployment: from its own condition, which stays until pods are made again. */
+export function deploymentMark(live: Deployment | undefined, quotas: readonly ResourceQuota[]) {
+  if (live === undefined || refusalIn(live) === undefined) return undefined
+  return deploymentRefusal(live, quotas) === undefined ? 'room' : 'refused'
+}
+
 /** What a quota refuses of what is missing, a sentence for each: which quota, of what, and how much too much it is. */
 export function refusalsOf(missing: readonly Missing[], quotas: readonly ResourceQuota[]): string[] {
   return missing.flatMap(({ what, object, resource, count: counted }) => {
@@ -68,9 +91,9 @@ export function refusalsOf(missing: readonly Missing[], quotas: readonly Resourc
 }
 
 /** What a quota refuses of a Deployment's pods, from its own condition: a sentence, or undefined when nothing. */
-export function deploymentRefusal({ metadata, spec, status }: Deployment, quotas: readonly ResourceQuota[]) {
-  const failure = status?.conditions?.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True')
-  const refusal = readRefusal(failure?.message ?? '')
+export function deploymentRefusal(deployment: Deployment, quotas: readonly ResourceQuota[]): string | undefined {
+  const { metadata, spec, status } = deployment
+  const refusal = refusalIn(deployment)
   if (refusal === undefined) return undefined
   const count = Math.max(1, (spec?.replicas ?? 1) - (status?.replicas ?? 0))
   const what = `${count} ${count === 1 ? 'pod' : 'pods'} of Deployment/${metadata.name}`
@@ -150,6 +173,11 @@ export function concerns({ spec }: ResourceQuota, object: KubernetesObject): boo
   ]
   if (scopes.length === 0) return true
   return object.kind === 'Pod' && scopes.every((scope) => isInScope(object.spec as PodSpec, scope))
+}
+
+function refusalIn({ status }: Deployment): ReturnType<typeof readRefusal> {
+  const failure = status?.conditions?.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True')
+  return readRefusal(failure?.message ?? '')
 }
 
 /** Kinds that are counted under their plural too, from before `count/`. */

@@ -5,6 +5,7 @@ import { evaluateComposite } from '../../hooks/sdk/evaluate.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import {
   blamingQuota,
+  deploymentMark,
   deploymentRefusal,
   findShortages,
   quotaCondition,
@@ -166,6 +167,11 @@ t.test('a Deployment’s own condition is read, and the quota as it is now', asy
   )
   t.equal(refused([], 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'), undefined)
   t.equal(deploymentRefusal({ ...deployment(message, 3, 3), status: {} }, []), undefined)
+  const mark = (cpu: string, said = message) =>
+    deploymentMark(deployment(said, 3, 2), [quota({ 'requests.cpu': cpu }, { 'requests.cpu': '1' })])
+  t.equal(mark('1'), 'refused')
+  t.equal(mark('2'), 'room')
+  t.equal(mark('1', 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'), undefined)
 })
 
 t.test('the condition and Ready say the same', async (t) => {

@@ -3,24 +3,30 @@
 import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import type { KubernetesObject } from '../../sdk/kubernetes.ts'
-import { type Missing, missingPod, podOf, quotaCondition, refusalsOf } from '../../sdk/quota.ts'
+import { type Missing, markedByQuota, missingPod, podOf, quotaCondition, refusalsOf } from '../../sdk/quota.ts'
 import { Job, PersistentVolumeClaim, ResourceQuota, StatefulSet } from '../../sdk/resources.ts'
 import type { DatabaseChildren } from './children.ts'
 import { names } from './names.ts'
 import type { Database } from './schema.ts'
 
+type View = Pick<Context<DatabaseChildren>, 'observed' | 'related'>
+
 /** The condition `QuotaExceeded`; undefined while nothing is refused. */
-export function quotaOf(
-  db: Database,
-  { observed, related }: Pick<Context<DatabaseChildren>, 'observed' | 'related'>,
-): ConditionInput | undefined {
+export function quotaOf(db: Database, context: View): ConditionInput | undefined {
+  const jobs = context.observed.list(Job).flatMap(missingPod)
+  return quotaCondition([...refusedPods(db, context), ...refusalsOf(jobs, context.related.list(ResourceQuota))])
+}
+
+/** The StatefulSet, marked while a quota refuses its pods or claims. */
+export function marked(db: Database, set: StatefulSet, context: View): StatefulSet {
+  return markedByQuota(set, refusedPods(db, context).length > 0 ? 'refused' : undefined)
+}
+
+function refusedPods(db: Database, { observed, related }: View): string[] {
   const statefulSet = observed.get(StatefulSet, names(db).statefulSet)
+  if (statefulSet === undefined) return []
   const claimed = (ordinal: number) => related.get(PersistentVolumeClaim, names(db).claim(ordinal)) !== undefined
-  const missing = [
-    ...(statefulSet === undefined ? [] : missingOf(statefulSet, claimed)),
-    ...observed.list(Job).flatMap(missingPod),
-  ]
-  return quotaCondition(refusalsOf(missing, related.list(ResourceQuota)))
+  return refusalsOf(missingOf(statefulSet, claimed), related.list(ResourceQuota))
 }
 
 function missingOf({ metadata, spec, status }: StatefulSet, claimed: (ordinal: number) => boolean): Missing[] {

@@ -1,5 +1,6 @@
 // The Deployment and ReplicaSet controllers (pkg/controller/deployment/rolling.go, pkg/controller/replicaset).
-import type { KubernetesObject } from '../../sdk/kubernetes.ts'
+import { equal } from '../../sdk/equal.ts'
+import { type KubernetesObject, kubectlAnnotation } from '../../sdk/kubernetes.ts'
 import { controllerReference } from '../children.ts'
 import type { ApiError } from '../errors.ts'
 import { at, copy, listAt, numberAt, recordAt, stringsOf, textAt } from '../json.ts'
@@ -84,8 +85,9 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
   const newest = Math.max(0, ...sets.map(revisionOf))
   const existing = sets.find(({ metadata }) => metadata.labels?.[hashLabel] === hash)
   if (existing !== undefined) {
-    if (revisionOf(existing) === newest) return existing
-    const annotations = { ...existing.metadata.annotations, [revisionAnnotation]: String(newest + 1) }
+    const revision = revisionOf(existing) === newest ? newest : newest + 1
+    const annotations = { ...existing.metadata.annotations, ...handedDown(deployment, revision) }
+    if (equal(annotations, existing.metadata.annotations)) return existing
     return client.update({ ...copy(existing), metadata: { ...copy(existing.metadata), annotations } })
   }
   const labels = { ...stringsOf(at(template, 'metadata', 'labels')), [hashLabel]: hash }
@@ -97,7 +99,7 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
       name: `${deployment.metadata.name}-${hash}`,
       namespace: deployment.metadata.namespace ?? '',
       labels,
-      annotations: { [revisionAnnotation]: String(newest + 1) },
+      annotations: handedDown(deployment, newest + 1),
       ownerReferences: [controllerReference(deployment)],
     },
     spec: {
@@ -107,6 +109,12 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
       ...(minReadySeconds === undefined ? {} : { minReadySeconds }),
     },
   })
+}
+
+/** A ReplicaSet gets its Deployment's annotations; one that the Deployment loses stays (SetNewReplicaSetAnnotations). */
+function handedDown({ metadata }: KubernetesObject, revision: number): Record<string, string> {
+  const { [kubectlAnnotation]: _applied, ...annotations } = metadata.annotations ?? {}
+  return { ...annotations, [revisionAnnotation]: String(revision) }
 }
 
 function recreate(

@@ -28,10 +28,13 @@ t.test('pods that a quota refuses are told with the amount, until there is room'
   t.ok(why.endsWith(message))
   t.match(why, /2 of 3 replicas are ready/)
   t.match(conditionOf(world, 'Reconciling'), { status: 'True', reason: 'QuotaExceeded' })
+  const mark = () => child(world, 'StatefulSet', 'orders').metadata.annotations?.['platform.example.com/quota']
+  t.equal(mark(), 'refused')
 
   limit(world, { 'limits.memory': '8Gi', pods: '10' }, { 'limits.memory': '4608Mi', pods: '2' })
   settle(world)
   t.equal(conditionOf(world, 'QuotaExceeded'), undefined, 'there is room: the pod is on its way')
+  t.equal(mark(), undefined, 'and the StatefulSet was written to, so that its controller looks at it at once')
   t.match(conditionOf(world, 'Ready'), { status: 'False', reason: 'Scaling' })
   runPods(world)
   settle(world)
