@@ -275,7 +275,24 @@ export function composite<
 export function decorator<const Rules extends readonly Decorated[], Attachments extends ResourceType>(
   options: Omit<Decorator<Rules[number]['type'], Attachments>, 'controller' | 'resources'> & { resources: Rules },
 ): Decorator {
+  refuseTakenOver(options)
   return { ...options, controller: 'decorator' }
+}
+
+// The controller of a kind looks at every object of its child kinds that the resource owns: one without its label it
+// disowns, and one with it it deletes as none of its children. So what a decorator attaches must be of another kind.
+function refuseTakenOver({
+  name,
+  resources,
+  attachments,
+}: Pick<Decorator, 'name' | 'resources' | 'attachments'>): void {
+  for (const { definition } of resources) {
+    const taken = definition?.children.find(({ kind }) => attachments.some((attachment) => attachment.kind === kind))
+    if (definition === undefined || taken === undefined) continue
+    throw new Error(
+      `${name}: a ${taken.kind} cannot be attached to a ${definition.kind}, whose own controller takes every ${taken.kind} of it for its own: attach it to one of its children`,
+    )
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { parseAllDocuments } from 'yaml'
 import { controllers } from '../../hooks/cli/controllers.ts'
 import { decorators } from '../../hooks/decorators/index.ts'
 import { suite } from '../../hooks/kinds/index.ts'
@@ -94,8 +95,9 @@ t.test('without its API a decorator does nothing, and nothing else suffers', { t
   await client.patch(claim, { metadata: { annotations: { 'backup.example.com/schedule': schedule } } })
   await cluster.until('the WebApp has its Service', async () => client.get(at('v1', 'Service', 'shop')))
   t.ok(metacontroller.running())
-  t.equal(await forCluster().then(({ output }) => output.match(/kind: DecoratorController/g)), null)
-  t.match((await forCluster()).errors, /keda is left out: .* serves no ScaledObject \(keda\.sh\/v1alpha1\)/)
+  const { output, errors } = await forCluster()
+  t.same(namesIn(output), ['grafana-dashboards'], 'the one that needs no such API')
+  t.match(errors, /keda is left out: .* serves no ScaledObject \(keda\.sh\/v1alpha1\)/)
 })
 
 t.test('its API comes later, and it goes to work by itself', { timeout: 300_000 }, async (t) => {
@@ -112,8 +114,7 @@ t.test('its API comes later, and it goes to work by itself', { timeout: 300_000 
   t.comment(
     `APIs missing for ${seconds(startedAt, arrivedAt)}, all decorators at work ${seconds(arrivedAt, Date.now())} later`,
   )
-  const { output } = await forCluster()
-  t.equal(output.match(/kind: DecoratorController/g)?.length, decorators.length)
+  t.same(namesIn((await forCluster()).output).sort(), decorators.map(({ name }) => name).sort())
 })
 
 t.test('every attachment is taken as it is by the real schema', { timeout: 60_000 }, async (t) => {
@@ -129,9 +130,17 @@ t.test('every attachment is taken as it is by the real schema', { timeout: 60_00
 })
 
 t.test('nothing is written while nothing changes', { timeout: 120_000 }, async (t) => {
-  await cluster.until('all is quiet', async () => (await writesWithin(3)) === 0, 60)
+  await cluster.until(
+    'all is quiet',
+    async () => {
+      const written = await writesWithin(3)
+      if (written.length > 0) throw new Error(written.join(', '))
+      return true
+    },
+    30,
+  )
   const before = await cluster.hook.answered()
-  t.equal(await writesWithin(8), 0, 'no write of an optional kind, and none of a decorated object')
+  t.same(await writesWithin(8), [], 'no write of an optional kind, and none of a decorated object')
   t.ok((await cluster.hook.answered()) - before >= decorators.length * 3, 'though each was asked several times')
 })
 
@@ -316,15 +325,8 @@ t.test('each can be installed by itself with kubectl, over http and https', { ti
   for (const folder of ['metacontroller/decorators', 'deploy/generated/https/decorators']) {
     t.same(readdirSync(join(root, folder)).sort(), decorators.map(({ name }) => name).sort())
     for (const { name } of decorators) {
-      const args = [
-        'apply',
-        '-k',
-        join(root, folder, name),
-        '--dry-run=server',
-        '--validate=false',
-        '--server-side',
-        '--force-conflicts',
-      ]
+      // Metacontroller 1.5 does not know all fields, and prunes them.
+      const args = ['apply', '-k', join(root, folder, name), '--dry-run=server', '--validate=false']
       const { status, stderr } = spawnSync(kubectl, args, { encoding: 'utf8' })
       t.equal(status, 0, `${folder}/${name}: ${stderr}`)
     }
@@ -369,7 +371,9 @@ const attachments: Attachment[] = [
     'metadata',
     'labels',
   ]),
-  attached('monitoring.coreos.com/v1', 'ServiceMonitor', 'shop', { spec: { endpoints: [{ port: 'other' }] } }),
+  attached('monitoring.coreos.com/v1', 'ServiceMonitor', 'shop', {
+    spec: { selector: { matchLabels: { 'monitoring.example.com/service': 'other' } } },
+  }),
   attached('gateway.networking.k8s.io/v1', 'HTTPRoute', 'shop', { spec: { hostnames: ['other.example.com'] } }),
   attached('gateway.networking.k8s.io/v1', 'HTTPRoute', 'shop-2', { spec: { rules: [] } }),
   attached('cert-manager.io/v1', 'Certificate', 'orders-tls', { spec: { dnsNames: ['other'] } }),
@@ -437,32 +441,48 @@ async function accept(name: string, sectionName: string | undefined): Promise<vo
   )
 }
 
-/** How many requests that write were made of the optional kinds and of what is decorated, in so many seconds. */
-async function writesWithin(seconds: number): Promise<number> {
+/** The requests that wrote optional kinds or what is decorated in so many seconds: `PUT services 3`. */
+async function writesWithin(seconds: number): Promise<string[]> {
   const before = await writes()
   await cluster.pass(seconds)
-  return (await writes()) - before
+  const after = await writes()
+  return [...after].flatMap(([what, count]) => {
+    const more = count - (before.get(what) ?? 0)
+    return more > 0 ? [`${what} ${more}`] : []
+  })
 }
 
-async function writes(): Promise<number> {
+async function writes(): Promise<Map<string, number>> {
   const text = String(await client.request('GET', '/metrics'))
-  const groups =
-    /group="(monitoring\.coreos\.com|gateway\.networking\.k8s\.io|cert-manager\.io|keda\.sh|snapshot\.storage\.k8s\.io|velero\.io|[a-z]+\.istio\.io|external-secrets\.io|example\.com|platform\.example\.com)"|resource="(services|configmaps|namespaces|persistentvolumeclaims)"/
-  return text
-    .split('\n')
-    .filter(
-      (line) =>
-        line.startsWith('apiserver_request_total{') &&
-        groups.test(line) &&
-        /verb="(POST|PUT|PATCH|DELETE|APPLY)"/.test(line),
-    )
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+  const counts = new Map<string, number>()
+  for (const line of text.split('\n').filter((line) => line.startsWith('apiserver_request_total{'))) {
+    const label = (name: string) => new RegExp(`[{,]${name}="([^"]*)"`).exec(line)?.[1] ?? ''
+    const [verb, group, resource] = ['verb', 'group', 'resource'].map(label) as [string, string, string]
+    // What a resource says of itself is its own controller's.
+    if (label('subresource') === 'status') continue
+    if (!['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'].includes(verb)) continue
+    if (group === '' ? !decoratedResources.includes(resource) : !watchedGroups.test(group)) continue
+    const what = `${verb} ${resource}`
+    counts.set(what, (counts.get(what) ?? 0) + Number(line.slice(line.lastIndexOf(' '))))
+  }
+  return counts
 }
+
+const decoratedResources = ['services', 'configmaps', 'namespaces', 'persistentvolumeclaims']
+const watchedGroups =
+  /^(monitoring\.coreos\.com|gateway\.networking\.k8s\.io|cert-manager\.io|keda\.sh|snapshot\.storage\.k8s\.io|velero\.io|.*\.istio\.io|external-secrets\.io|(platform\.)?example\.com)$/
 
 async function forCluster(): Promise<{ output: string; errors: string }> {
   const shell = { ...recordingShell(), definitions: suite }
   await controllers(['--for-cluster', '--kubeconfig', kubeconfig], shell)
   return { output: shell.output(), errors: shell.errors() }
+}
+
+function namesIn(manifests: string): string[] {
+  return parseAllDocuments(manifests)
+    .map((document) => document.toJS() as KubernetesObject)
+    .filter(({ kind }) => kind === 'DecoratorController')
+    .map(({ metadata }) => String(metadata.name))
 }
 
 function isWanted(spec: unknown): boolean {

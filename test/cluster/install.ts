@@ -42,12 +42,14 @@ export async function installSuite(client: Client, { manifests, hookUrl }: Suite
 
 function folderOf(folder: string): KubernetesObject[] {
   if (!existsSync(folder)) return []
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => ['.yaml', '.yml'].includes(extname(file)) && basename(file) !== 'kustomization.yaml')
-    // Decorators are installed one by one, each by its own folder.
-    .filter((file) => file.split(sep)[0] !== 'decorators')
-    .sort()
-    .flatMap((file) => documents(join(folder, file)))
+  return (
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => ['.yaml', '.yml'].includes(extname(file)) && basename(file) !== 'kustomization.yaml')
+      // Decorators are installed one by one, each by its own folder.
+      .filter((file) => file.split(sep)[0] !== 'decorators')
+      .sort()
+      .flatMap((file) => documents(join(folder, file)))
+  )
 }
 
 function isController(kind: string): boolean {

@@ -5,7 +5,7 @@
 import { dataVolume, labels, names, selectorLabels } from '../../kinds/database/names.ts'
 import type { Database, EngineName } from '../../kinds/database/schema.ts'
 import { longestGapSeconds } from '../../sdk/schedule.ts'
-import type { Panel } from './dashboard.ts'
+import type { Panel } from '../grafana-dashboards/dashboard.ts'
 import type { Alert } from './rules.ts'
 import type { PodMonitor } from './types.ts'
 

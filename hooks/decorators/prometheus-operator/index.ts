@@ -1,5 +1,5 @@
 // The Prometheus operator: a ServiceMonitor for each Service that asks for it, and for the kinds of this suite what
-// scrapes them, alerts with a runbook each, and a dashboard.
+// scrapes them and alerts with a runbook each.
 import { database } from '../../kinds/database/index.ts'
 import { labels as databaseLabels } from '../../kinds/database/names.ts'
 import type { Database } from '../../kinds/database/schema.ts'
@@ -8,17 +8,15 @@ import { labels as webAppLabels } from '../../kinds/webapp/names.ts'
 import type { WebApp } from '../../kinds/webapp/schema.ts'
 import { type Decoration, type DecoratorHold, decorator, objectsOf } from '../../sdk/definition.ts'
 import { recommendedLabels } from '../../sdk/names.ts'
-import { ConfigMap, isOf, type ObjectOf, Service } from '../../sdk/resources.ts'
-import { dashboard } from './dashboard.ts'
-import { databaseAlerts, databasePanels, podMonitor } from './database.ts'
+import { isOf, type ObjectOf, Service } from '../../sdk/resources.ts'
+import { databaseAlerts, podMonitor } from './database.ts'
 import { prometheusRule } from './rules.ts'
 import { isScraped, serviceLabel, serviceMonitor } from './service.ts'
 import { PodMonitor, PrometheusRule, ServiceMonitor } from './types.ts'
-import { webAppAlerts, webAppPanels } from './webapp.ts'
+import { webAppAlerts } from './webapp.ts'
 
 const databases = objectsOf<Database>(database)
 const webApps = objectsOf<WebApp>(webapp)
-const attachments = [ServiceMonitor, PodMonitor, PrometheusRule, ConfigMap] as const
 
 /** Where runbooks are, and labels for monitors and rules where a Prometheus selects its own by label. */
 const parameters = {
@@ -29,59 +27,53 @@ const parameters = {
 export const prometheusOperator = decorator({
   name: 'prometheus-operator',
   description:
-    'A ServiceMonitor for each Service with the annotation monitoring.example.com/scrape, and for resources of this suite with monitoring enabled a PodMonitor, alerts and a Grafana dashboard.',
+    'A ServiceMonitor for each Service with the annotation monitoring.example.com/scrape, and for resources of this suite with monitoring enabled a PodMonitor and alerts.',
   // All Services, so that none needs a finalizer and one that takes its annotation off is seen.
   resources: [
     { type: Service, ignoreStatusChanges: true },
     { ...databases, ignoreStatusChanges: true },
     { ...webApps, ignoreStatusChanges: true },
   ],
-  attachments,
+  attachments: [ServiceMonitor, PodMonitor, PrometheusRule],
   sets: { labels: [serviceLabel] },
   parameters,
   resyncPeriodSeconds: 300,
   sync(object, { parameters }) {
-    const runbooks = (parameters['monitoring.example.com/runbooks'] ?? '').replace(/\/$/, '')
     const extra = labelsOf(parameters['monitoring.example.com/labels'] ?? '')
-    const answer = answerFor(object, runbooks)
+    const answer = isOf(Service, object) ? forService(object) : forKind(object, parameters)
     if ('hold' in answer) return answer
     return { ...answer, attachments: answer.attachments.map((one) => one && withLabels(one, extra)) }
   },
 })
 
-type Target = ObjectOf<typeof Service | typeof databases.type | typeof webApps.type>
-type Attached = Decoration<(typeof attachments)[number]>
+type Kind = ObjectOf<typeof databases.type | typeof webApps.type>
+type Answer = Decoration<typeof ServiceMonitor | typeof PodMonitor | typeof PrometheusRule>
 
-function answerFor(object: Target, runbooks: string): Attached | DecoratorHold {
-  if (isOf(Service, object)) return forService(object)
-  if (!object.spec.monitoring.enabled) return { attachments: [] }
-  const { name, namespace = '' } = object.metadata
-  if (isOf(webApps.type, object)) {
-    const subject = { kind: 'webapp', name, namespace, labels: webAppLabels(object), runbooks }
-    return {
-      attachments: [
-        // What is scraped, its Service says.
-        dashboard(subject, webAppPanels(object)),
-        object.spec.monitoring.alerting ? prometheusRule(subject, webAppAlerts(object)) : undefined,
-      ],
-    }
-  }
-  const subject = { kind: 'database', name, namespace, labels: databaseLabels(object), runbooks }
-  return {
-    attachments: [
-      podMonitor(object),
-      dashboard(subject, databasePanels(object)),
-      object.spec.monitoring.alerting ? prometheusRule(subject, databaseAlerts(object)) : undefined,
-    ],
-  }
-}
-
-function forService(service: Service): Attached | DecoratorHold {
+function forService(service: Service): Answer | DecoratorHold {
   if (!isScraped(service)) return { attachments: [] }
   const { name } = service.metadata
   const labels = recommendedLabels({ name: 'service-monitor', instance: name, component: 'monitoring' })
   const monitor = serviceMonitor(service, labels)
   return 'spec' in monitor ? { attachments: [monitor], labels: { [serviceLabel]: name } } : { hold: monitor }
+}
+
+function forKind(object: Kind, parameters: Readonly<Record<string, string>>): Answer {
+  const { enabled, alerting } = object.spec.monitoring
+  if (!enabled) return { attachments: [] }
+  const runbooks = (parameters['monitoring.example.com/runbooks'] ?? '').replace(/\/$/, '')
+  const subject = { ...subjectOf(object), runbooks }
+  if (isOf(webApps.type, object)) {
+    // What is scraped, its Service says.
+    return { attachments: [alerting ? prometheusRule(subject, webAppAlerts(object)) : undefined] }
+  }
+  return { attachments: [podMonitor(object), alerting ? prometheusRule(subject, databaseAlerts(object)) : undefined] }
+}
+
+function subjectOf(object: Kind): { kind: string; name: string; namespace: string; labels: Record<string, string> } {
+  const { name, namespace = '' } = object.metadata
+  return isOf(webApps.type, object)
+    ? { kind: 'webapp', name, namespace, labels: webAppLabels(object) }
+    : { kind: 'database', name, namespace, labels: databaseLabels(object) }
 }
 
 /** `release=prometheus,team=a` as labels; what is none is left out. */
@@ -92,11 +84,9 @@ function labelsOf(text: string): Record<string, string> {
   return labels
 }
 
-function withLabels<Resource extends { kind: string; metadata: { labels?: Record<string, string> } }>(
+function withLabels<Resource extends { metadata: { labels?: Record<string, string> } }>(
   object: Resource,
   extra: Record<string, string>,
 ): Resource {
-  // A dashboard is Grafana's, not Prometheus'.
-  if (object.kind === 'ConfigMap') return object
   return { ...object, metadata: { ...object.metadata, labels: { ...object.metadata.labels, ...extra } } }
 }

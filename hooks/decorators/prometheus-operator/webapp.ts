@@ -2,7 +2,7 @@
 // kube-state-metrics and the kubelet: https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics
 import { names } from '../../kinds/webapp/names.ts'
 import type { WebApp } from '../../kinds/webapp/schema.ts'
-import type { Panel } from './dashboard.ts'
+import type { Panel } from '../grafana-dashboards/dashboard.ts'
 import type { Alert } from './rules.ts'
 
 export function webAppAlerts(app: WebApp): Alert[] {
