@@ -187,6 +187,26 @@ t.test('a Deployment rolls within surge and unavailability', async (t) => {
   t.same(await pods(), [])
 })
 
+t.test('a Deployment without progress is given up after its deadline, and goes on with the next step', async (t) => {
+  const { cluster, namespace } = await world(t, 'deadline')
+  const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'x', namespace }
+  await cluster.behave({ kind: 'Deployment', namespace, name: 'x' }, 'never-ready')
+  const spec = { replicas: 2, selector, progressDeadlineSeconds: 60, template: template('x:1') }
+  await cluster.apply({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'x', namespace }, spec })
+  const progressing = async () => {
+    const conditions = listAt(await cluster.get(deployment), 'status', 'conditions')
+    const found = conditions.find((condition) => at(condition, 'type') === 'Progressing')
+    return { status: at(found, 'status'), reason: at(found, 'reason') }
+  }
+  await cluster.pass(50)
+  t.same(await progressing(), { status: 'True', reason: 'ReplicaSetUpdated' })
+  await cluster.pass(20)
+  t.same(await progressing(), { status: 'False', reason: 'ProgressDeadlineExceeded' })
+  await cluster.behave({ kind: 'Deployment', namespace, name: 'x' }, 'run')
+  await cluster.pass(5)
+  t.same(await progressing(), { status: 'True', reason: 'NewReplicaSetAvailable' })
+})
+
 const job = (namespace: string, spec: object = {}): KubernetesObject => ({
   apiVersion: 'batch/v1',
   kind: 'Job',

@@ -3,12 +3,12 @@ import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import { selectorText } from '../../sdk/names.ts'
 import { blamingQuota, quotaExceeded, readRefusal } from '../../sdk/quota.ts'
-import { HorizontalPodAutoscaler, NetworkPolicy } from '../../sdk/resources.ts'
+import { Deployment, HorizontalPodAutoscaler, NetworkPolicy } from '../../sdk/resources.ts'
 import { scaledByKeda } from './autoscaler.ts'
 import type { WebAppChildren } from './children.ts'
 import { urlOf } from './ingress.ts'
 import { names, selectorLabels } from './names.ts'
-import type { Progress } from './progress.ts'
+import { countsOf, type Progress } from './progress.ts'
 import { quotaOf } from './quota.ts'
 import type { Replicas } from './replicas.ts'
 import type { Delivery } from './rollout/delivery.ts'
@@ -50,12 +50,21 @@ export function report(app: WebApp, context: View, delivery: Delivery, replicas:
   }
 }
 
-// The API server's own words name a pod that nobody will ever see, and numbers of its first refusal.
+// The API server's own words hold the numbers of its first refusal.
 function explained(progress: Progress, quota: ConditionInput | undefined): Progress {
   const { refused, ...rest } = progress
   if (refused === undefined || readRefusal(refused) === undefined) return progress
   // There is room again: the pods are on their way.
   return quota === undefined ? rest : { ...rest, refused: quota.message }
+}
+
+/** Pods of all Deployments together, as their controller counts them. */
+export function counts({ observed }: View): Pick<WebAppStatus, 'replicas' | 'readyReplicas'> {
+  const all = observed.list(Deployment).map(countsOf)
+  return {
+    replicas: all.reduce((sum, { replicas }) => sum + replicas, 0),
+    readyReplicas: all.reduce((sum, { ready }) => sum + ready, 0),
+  }
 }
 
 interface Summary {
@@ -173,6 +182,10 @@ function autoscaled(app: WebApp, { observed, related }: View, { owner, count }: 
   const inactive = own.status?.conditions?.find(
     ({ type: name, status }) => name === 'ScalingActive' && status === 'False',
   )
-  if (inactive !== undefined) return off(inactive.reason ?? 'ScalingInactive', inactive.message ?? '')
+  if (inactive !== undefined) {
+    // Not in its own words: they name pods, others each time.
+    const message = `see the conditions of HorizontalPodAutoscaler/${own.metadata.name}`
+    return off(inactive.reason ?? 'ScalingInactive', message)
+  }
   return { type, status: 'True', reason: 'Enabled', message: '' }
 }

@@ -14,14 +14,14 @@ import { revisionOf } from './revision.ts'
 import { deliver } from './rollout/index.ts'
 import type { WebApp, WebAppStatus } from './schema.ts'
 import { serviceAccount } from './serviceaccount.ts'
-import { report } from './status.ts'
+import { counts, report } from './status.ts'
 
 export function sync(
   app: WebApp,
   context: ClockContext<WebAppChildren>,
 ): Answer<WebAppChildren, WebAppStatus> | Hold<WebAppStatus> {
   const refused = refusal(app)
-  if (refused !== undefined) return { hold: refused }
+  if (refused !== undefined) return { hold: refused, status: counts(context) }
   const replicas = replicasOf(app, context.observed.get(Deployment, names(app).deployment('stable')))
   const delivery = deliver(app, context, { revision: revisionOf(app, context.settings), replicas })
   const { configurations, deployments, services, jobs, resyncAfterSeconds } = delivery

@@ -2,6 +2,7 @@
 import { equal } from '../../sdk/equal.ts'
 import { type KubernetesObject, kubectlAnnotation } from '../../sdk/kubernetes.ts'
 import { controllerReference } from '../children.ts'
+import type { Clock } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
 import { at, copy, listAt, numberAt, recordAt, stringsOf, textAt } from '../json.ts'
 import { type Client, referenceOf } from '../store.ts'
@@ -72,8 +73,9 @@ export function startDeployments(world: World): Loop {
       recreate(client, deployment, fresh, old)
     else if (!paused) roll(client, deployment, fresh, old)
     prune(client, deployment, old)
-    writeStatus(client, deployment, statusOf(client, deployment, fresh, clock.stamp()))
-    return undefined
+    const status = statusOf(client, deployment, fresh, clock)
+    writeStatus(client, deployment, status)
+    return untilDeadline(deployment, status, clock)
   })
 }
 
@@ -198,8 +200,9 @@ function statusOf(
   client: Client,
   deployment: KubernetesObject,
   fresh: KubernetesObject,
-  stamp: string,
+  clock: Clock,
 ): Record<string, unknown> {
+  const stamp = clock.stamp()
   const sets = controlled(client, replicaSetType, deployment)
   const sum = (field: string) => sets.reduce((total, set) => total + (numberAt(set, 'status', field) ?? 0), 0)
   const live = sets.find(({ metadata }) => metadata.uid === fresh.metadata.uid)
@@ -208,12 +211,10 @@ function statusOf(
   const replicas = wanted(deployment)
   const enough = availableReplicas >= replicas - fenceposts(deployment)[1]
   const complete = updatedReplicas === replicas && sum('replicas') === replicas && availableReplicas === replicas
-  const failures = failuresOf(live ?? fresh)
   let conditions: readonly unknown[] = [
     ...listAt(deployment, 'status', 'conditions').filter((condition) => at(condition, 'type') !== 'ReplicaFailure'),
-    ...failures,
+    ...failuresOf(live ?? fresh),
   ]
-  const name = fresh.metadata.name
   conditions = withCondition(
     conditions,
     enough
@@ -231,29 +232,86 @@ function statusOf(
         },
     stamp,
   )
-  conditions = withCondition(
-    conditions,
-    complete
-      ? {
-          type: 'Progressing',
-          status: 'True',
-          reason: 'NewReplicaSetAvailable',
-          message: `ReplicaSet "${name}" has successfully progressed.`,
-        }
-      : {
-          type: 'Progressing',
-          status: 'True',
-          reason: 'ReplicaSetUpdated',
-          message: `ReplicaSet "${name}" is progressing.`,
-        },
-    stamp,
-  )
-  const status = counts(
-    { replicas: sum('replicas'), updatedReplicas, readyReplicas: sum('readyReplicas'), availableReplicas },
-    deployment,
-  )
+  const now = {
+    replicas: sum('replicas'),
+    updatedReplicas,
+    readyReplicas: sum('readyReplicas'),
+    availableReplicas,
+  }
+  conditions = withCondition(conditions, progress(deployment, fresh, now, complete, clock), stamp)
+  const status = counts(now, deployment)
   const unavailableReplicas = Math.max(0, sum('replicas') - availableReplicas)
   return { ...status, ...(unavailableReplicas > 0 ? { unavailableReplicas } : {}), conditions }
+}
+
+/**
+ * The condition Progressing (pkg/controller/deployment/progress.go): its time moves with every step ahead, and when none
+ * came for so long it is False until there is one. A Deployment that was complete once waits for nothing.
+ */
+function progress(
+  deployment: KubernetesObject,
+  fresh: KubernetesObject,
+  now: Record<string, number>,
+  complete: boolean,
+  clock: Clock,
+): { type: string; status: string; reason: string; message: string; lastUpdateTime: unknown } {
+  const type = 'Progressing'
+  const name = fresh.metadata.name
+  const done = { type, status: 'True', reason: 'NewReplicaSetAvailable' }
+  const before = listAt(deployment, 'status', 'conditions').find((condition) => at(condition, 'type') === type)
+  const since = at(before, 'lastUpdateTime') ?? clock.stamp()
+  const message = `ReplicaSet "${name}" has successfully progressed.`
+  const completed = at(before, 'reason') === done.reason && at(before, 'message') === message
+  if (complete || (completed && !steppedAhead(deployment, now))) {
+    return { ...done, message, lastUpdateTime: completed ? since : clock.stamp() }
+  }
+  const underWay = {
+    type,
+    status: 'True',
+    reason: 'ReplicaSetUpdated',
+    message: `ReplicaSet "${name}" is progressing.`,
+  }
+  // Of a ReplicaSet that was not there before.
+  const started = !String(at(before, 'message') ?? '').includes(`"${name}"`)
+  if (started || steppedAhead(deployment, now)) return { ...underWay, lastUpdateTime: clock.stamp() }
+  const overdue = at(before, 'reason') === 'ProgressDeadlineExceeded'
+  if (!overdue && clock.now() - Date.parse(String(since)) < deadlineOf(deployment) * 1000) {
+    return { ...underWay, lastUpdateTime: since }
+  }
+  return {
+    type,
+    status: 'False',
+    reason: 'ProgressDeadlineExceeded',
+    message: `ReplicaSet "${name}" has timed out progressing.`,
+    lastUpdateTime: overdue ? since : clock.stamp(),
+  }
+}
+
+function steppedAhead(deployment: KubernetesObject, now: Record<string, number>): boolean {
+  const before = (field: string) => numberAt(deployment, 'status', field) ?? 0
+  const { replicas = 0, updatedReplicas = 0, readyReplicas = 0, availableReplicas = 0 } = now
+  return (
+    updatedReplicas > before('updatedReplicas') ||
+    replicas - updatedReplicas < before('replicas') - before('updatedReplicas') ||
+    readyReplicas > before('readyReplicas') ||
+    availableReplicas > before('availableReplicas')
+  )
+}
+
+function deadlineOf(deployment: KubernetesObject): number {
+  return numberAt(deployment, 'spec', 'progressDeadlineSeconds') ?? 600
+}
+
+/** Seconds until a Deployment that is under way has to be looked at again. */
+function untilDeadline(
+  deployment: KubernetesObject,
+  status: Record<string, unknown>,
+  clock: Clock,
+): number | undefined {
+  const condition = listAt(status, 'conditions').find((one) => at(one, 'type') === 'Progressing')
+  if (at(condition, 'reason') !== 'ReplicaSetUpdated' || at(deployment, 'spec', 'paused') === true) return undefined
+  const since = Date.parse(String(at(condition, 'lastUpdateTime')))
+  return Math.max(1, (since - clock.now()) / 1000 + deadlineOf(deployment))
 }
 
 /** Counts without the zeroes that Go leaves out; `replicas` of a ReplicaSet is always written. */

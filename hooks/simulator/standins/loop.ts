@@ -109,7 +109,7 @@ export function controlled(client: Client, type: ObjectType, owner: KubernetesOb
 /** Conditions with one set: its transition time moves only when its status does. */
 export function withCondition(
   conditions: readonly unknown[],
-  condition: { type: string; status: string; reason?: string; message?: string },
+  condition: { type: string; status: string; reason?: string; message?: string; lastUpdateTime?: unknown },
   stamp: string,
 ): Record<string, unknown>[] {
   const known = copy(conditions) as Record<string, unknown>[]
