@@ -28,6 +28,11 @@ const manual = {
       value: 'NAMESPACE/NAME[:PORT]',
       help: 'call them at this Service (default operator-hooks/operator-hooks)',
     },
+    'token-secret': {
+      type: 'string',
+      value: 'NAMESPACE/NAME[:KEY]',
+      help: 'Secret with the bearer token that Metacontroller shows the hooks (key "token" unless given)',
+    },
     'for-cluster': {
       type: 'boolean',
       help: 'those whose APIs a cluster serves; on standard error, what it lacks for the others',
@@ -46,8 +51,8 @@ const manual = {
 /** Runs the command in a given shell. */
 export function controllers(args: readonly string[], shell: Shell): Promise<number> {
   return runCommand(manual, args, shell, async ({ url, service, rbac, output, ...values }, names) => {
-    const options = optionsOf(url, service)
-    const { 'for-cluster': forCluster, kubeconfig, context } = values
+    const { 'for-cluster': forCluster, 'token-secret': secret, kubeconfig, context } = values
+    const options = { ...optionsOf(url, service), ...(secret === undefined ? {} : { token: tokenOf(secret) }) }
     if (!forCluster && (kubeconfig ?? context) !== undefined) {
       throw usageError('--kubeconfig and --context say which cluster --for-cluster is about: give that too')
     }
@@ -80,6 +85,14 @@ async function fitting(
     else shell.err(`${hookName(definition)} is left out: ${reader.title} serves no ${missing.join(', no ')}`)
   }
   return fit
+}
+
+function tokenOf(secret: string): { namespace: string; name: string; key: string } {
+  const [, namespace, name, key = 'token'] = /^([a-z0-9-]+)\/([a-z0-9.-]+)(?::([A-Za-z0-9._-]+))?$/.exec(secret) ?? []
+  if (namespace === undefined || name === undefined) {
+    throw usageError(`--token-secret takes NAMESPACE/NAME or NAMESPACE/NAME:KEY, not "${secret}"`)
+  }
+  return { namespace, name, key }
 }
 
 function optionsOf(url: string | undefined, service: string | undefined): ControllerOptions {

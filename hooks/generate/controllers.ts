@@ -16,6 +16,8 @@ export interface ControllerOptions {
   url?: string
   /** The Service in front of the hooks, unless `url` is given; `operator-hooks` in namespace `operator-hooks`. */
   service?: { name: string; namespace: string; port?: number; protocol?: 'http' | 'https' }
+  /** The key of a Secret with the token that Metacontroller shows there. Metacontroller 4 knows it. */
+  token?: { namespace: string; name: string; key: string }
 }
 
 export type Controller = CompositeController | DecoratorController
@@ -29,6 +31,7 @@ interface CompositeController {
     resyncPeriodSeconds: number
     parentResource: Resource & { ignoreStatusChanges: true }
     childResources: Child[]
+    endpointConfigs?: Endpoint[]
     hooks: Hooks
   }
 }
@@ -41,6 +44,7 @@ interface DecoratorController {
     resyncPeriodSeconds: number
     resources: (Resource & { ignoreStatusChanges?: true; labelSelector?: object; annotationSelector?: object })[]
     attachments: Child[]
+    endpointConfigs?: Endpoint[]
     hooks: Hooks
   }
 }
@@ -54,6 +58,12 @@ interface Hook {
     timeout: string
     etag?: { enabled: true; cacheTimeoutSeconds: number; cacheCleanupSeconds: number }
   }
+}
+
+/** How Metacontroller proves who it is, by the host that it calls. */
+interface Endpoint {
+  host: string
+  authorization: { type: 'Bearer'; secretRef: { namespace: string; name: string; key: string } }
 }
 
 type Hooks = { sync: Hook; finalize?: Hook; customize?: Hook }
@@ -98,6 +108,7 @@ function composite(definition: Composite, options: ControllerOptions): Composite
       parentResource: { apiVersion, resource: definition.plural, ignoreStatusChanges: true },
       childResources: definition.children.map(child),
       hooks: hooks(definition, options),
+      ...endpoints(options),
     },
   }
 }
@@ -118,6 +129,7 @@ function decorator(definition: Decorator, options: ControllerOptions): Decorator
       })),
       attachments: definition.attachments.map(child),
       hooks: hooks(definition, options),
+      ...endpoints(options),
     },
   }
 }
@@ -137,6 +149,12 @@ function hooks(definition: Definition, options: ControllerOptions): Hooks {
     ...(hasFinalize(definition) ? { finalize: hook(definition, 'finalize', options) } : {}),
     ...(definition.related ? { customize: hook(definition, 'customize', options) } : {}),
   }
+}
+
+function endpoints({ url, service = hookService, token }: ControllerOptions): { endpointConfigs?: Endpoint[] } {
+  if (token === undefined) return {}
+  const host = url === undefined ? `${service.name}.${service.namespace}` : new URL(url).host
+  return { endpointConfigs: [{ host, authorization: { type: 'Bearer', secretRef: token } }] }
 }
 
 function hook(definition: Definition, which: HookPath, { url, service }: ControllerOptions): Hook {

@@ -50,19 +50,19 @@ export function marksOf(
 }
 
 /** The notice on the object, as its text. */
-export function noticeOn(decorator: Decorator, object: KubernetesObject): string | undefined {
+function noticeOn(decorator: Decorator, object: KubernetesObject): string | undefined {
   return object.metadata.annotations?.[noticeAnnotation(decorator)]
 }
 
 /** A notice as it is written. */
-export function textOf({ reason, message }: Notice): string {
+function textOf({ reason, message }: Notice): string {
   const text = `${reason}: ${message}`
   return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
 }
 
 /** A Metacontroller that has been told creates an attachment at once; what is missing for longer has another reason. */
-export const suspiciousAfterSeconds = 30
-export const nameTakenAfterSeconds = 5
+const suspiciousAfterSeconds = 30
+const nameTakenAfterSeconds = 5
 
 /**
  * What to say of attachments that are asked for and not there. Where somebody else's object has the name, Metacontroller

@@ -1,8 +1,8 @@
 // The DecoratorControllers for optional APIs on a real API server with the CRDs of each project: at first without them,
 // then with them.
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
@@ -321,15 +321,29 @@ t.test('switched off, each takes away what it made', { timeout: 90_000 }, async 
   t.ok(isTrue(await client.get(database), 'Ready') !== undefined)
 })
 
-t.test('each can be installed by itself with kubectl, over http and https', { timeout: 120_000 }, async (t) => {
-  for (const folder of ['metacontroller/decorators', 'deploy/generated/https/decorators']) {
-    t.same(readdirSync(join(root, folder)).sort(), decorators.map(({ name }) => name).sort())
-    for (const { name } of decorators) {
-      // Metacontroller 1.5 does not know all fields, and prunes them.
-      const args = ['apply', '-k', join(root, folder, name), '--dry-run=server', '--validate=false']
-      const { status, stderr } = spawnSync(kubectl, args, { encoding: 'utf8' })
-      t.equal(status, 0, `${folder}/${name}: ${stderr}`)
+t.test('they can be installed with kubectl, over http and https, and show a token', { timeout: 120_000 }, async (t) => {
+  const names = suite.flatMap((one) => (one.controller === 'decorator' ? [one.name] : [])).sort()
+  const variants = {
+    'metacontroller/decorators': ['decorators'],
+    'deploy/generated/https/decorators': ['decorators', 'decorators-tls'],
+  }
+  for (const [folder, components] of Object.entries(variants)) {
+    t.same(readdirSync(join(root, folder)).sort(), names)
+    // As an administrator's own, in a folder of its own.
+    const overlay = t.testdir()
+    const kustomization = {
+      resources: names.map((name) => relative(overlay, join(root, folder, name))),
+      components: components.map((name) => relative(overlay, join(root, 'deploy/kustomize/components', name))),
     }
+    writeFileSync(join(overlay, 'kustomization.yaml'), JSON.stringify(kustomization))
+    const rendered = spawnSync(kubectl, ['kustomize', overlay], { encoding: 'utf8' })
+    t.same(namesIn(rendered.stdout).sort(), names, rendered.stderr)
+    t.equal(rendered.stdout.match(/name: operator-hooks-tokens/g)?.length, names.length)
+    t.equal(rendered.stdout.match(/key: ca\.crt/g)?.length ?? 0, components.length > 1 ? names.length : 0)
+    // Metacontroller 1.5 does not know all fields, and prunes them.
+    const args = ['apply', '-k', overlay, '--dry-run=server', '--validate=false']
+    const { status, stderr } = spawnSync(kubectl, args, { encoding: 'utf8' })
+    t.equal(status, 0, `${folder}: ${stderr}`)
   }
 })
 
@@ -375,7 +389,9 @@ const attachments: Attachment[] = [
     spec: { selector: { matchLabels: { 'monitoring.example.com/service': 'other' } } },
   }),
   attached('gateway.networking.k8s.io/v1', 'HTTPRoute', 'shop', { spec: { hostnames: ['other.example.com'] } }),
-  attached('gateway.networking.k8s.io/v1', 'HTTPRoute', 'shop-2', { spec: { rules: [] } }),
+  attached('gateway.networking.k8s.io/v1', 'HTTPRoute', 'shop-2', {
+    spec: { rules: [{ matches: [{ path: { type: 'PathPrefix', value: '/other' } }] }] },
+  }),
   attached('cert-manager.io/v1', 'Certificate', 'orders-tls', { spec: { dnsNames: ['other'] } }),
   attached('cert-manager.io/v1', 'Certificate', 'shop-tls', { spec: { issuerRef: { name: 'other' } } }),
   attached('keda.sh/v1alpha1', 'ScaledObject', 'shop', { spec: { maxReplicaCount: 9 } }),

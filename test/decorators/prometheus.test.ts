@@ -228,7 +228,7 @@ function metricsIn(expr: string): string[] {
   return names
 }
 
-/** Where each metric comes from; see test/cluster/metrics.test.ts for those of kube-state-metrics. */
+/** Where each metric comes from, as its project's own documentation or source names it. */
 const known = new Set([
   // Prometheus itself.
   'up',

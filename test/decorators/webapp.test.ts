@@ -81,6 +81,8 @@ t.test('the weight is told when every Gateway has taken it over at its generatio
   t.equal(told(said(route, [{ ...infra, name: 'other' }, good])), '0', 'another Gateway')
   const older = JSON.parse(JSON.stringify(route).replace('"weight":10', '"weight":5')) as KubernetesObject
   t.equal(told(said(older, [infra, good])), '0', 'the route has other weights')
+  const changed = { ...applied(route), spec: { rules: [{ matches: [] }] } }
+  t.equal(told(changed), '0', 'somebody has changed it')
   const refused = ask(gatewayApi, app, {
     attachments: [said(route, [infra, { Accepted: 'True', ResolvedRefs: 'False' }])],
   })

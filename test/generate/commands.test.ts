@@ -47,6 +47,17 @@ t.test('controllers prints them for where the hooks are', async (t) => {
   t.match(documents(elsewhere), [{ kind: 'DecoratorController', spec: { hooks: { sync: { webhook: { service } } } } }])
 })
 
+t.test('the token that Metacontroller shows is one of a Secret', async (t) => {
+  const { output } = await ran(controllers, 'specimen', '--token-secret', 'hooks/tokens')
+  const [controller] = documents(output)
+  t.same(controller.spec.endpointConfigs, [
+    {
+      host: 'operator-hooks.operator-hooks',
+      authorization: { type: 'Bearer', secretRef: { namespace: 'hooks', name: 'tokens', key: 'token' } },
+    },
+  ])
+})
+
 t.test('one that needs an API which not every cluster has is printed only where it is asked for', async (t) => {
   const { output } = await ran(controllers)
   t.same(
@@ -69,6 +80,7 @@ t.test('mistakes are told with what is right', async (t) => {
     [controllers, ['--url', 'localhost:8080'], /--url takes an address such as http:/],
     [controllers, ['--service', 'hooks'], /--service takes NAMESPACE\/NAME/],
     [controllers, ['--url', 'http://a', '--service', 'a/b'], /either --url or --service/],
+    [controllers, ['--token-secret', 'token'], /--token-secret takes NAMESPACE\/NAME or NAMESPACE\/NAME:KEY/],
     [controllers, ['--context', 'prod'], /say which cluster --for-cluster is about/],
   ]
   for (const [command, args, message] of cases) {

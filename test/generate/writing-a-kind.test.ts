@@ -8,8 +8,9 @@ import { generateAll } from '../../hooks/generate/index.ts'
 import { readSamples } from '../../hooks/generate/samples.ts'
 import { createCredentials } from '../../hooks/sdk/credentials.ts'
 import type { Composite, Decorator } from '../../hooks/sdk/definition.ts'
-import { evaluateComposite, evaluateDecorator } from '../../hooks/sdk/evaluate.ts'
+import { evaluateComposite } from '../../hooks/sdk/evaluate.ts'
 import type { CompositeRequest } from '../../hooks/sdk/wire.ts'
+import { ask } from '../decorators/ask.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const page = readFileSync(join(root, 'docs', 'writing-a-kind.md'), 'utf8')
@@ -29,6 +30,7 @@ const load = async (path: string): Promise<Record<string, unknown>> => import(jo
 const { site } = (await load('hooks/kinds/site/index.ts')) as { site: Composite }
 const { finalize } = (await load('hooks/kinds/site/finalize.ts')) as { finalize: Composite['finalize'] }
 const { budgets } = (await load('hooks/kinds/budgets/index.ts')) as { budgets: Decorator }
+const { siteProbes } = (await load('hooks/kinds/site-probes/index.ts')) as { siteProbes: Decorator }
 
 t.test('the code compiles and is formatted as the project is', { timeout: 120_000 }, async (t) => {
   t.ok(files.size >= 9)
@@ -51,12 +53,19 @@ t.test('its test passes', { timeout: 60_000 }, async (t) => {
 
 t.test('everything is generated from it', async (t) => {
   const samples = readSamples(join(folder, 'hooks', 'kinds'))
-  const generated = generateAll([{ ...site, ...(finalize ? { finalize } : {}) }, budgets], { samples })
+  const generated = generateAll([{ ...site, ...(finalize ? { finalize } : {}) }, budgets, siteProbes], { samples })
   t.match(parse(generated.get('crds/example.com_sites.yaml') ?? ''), { spec: { names: { kind: 'Site' } } })
   t.match(parse(generated.get('metacontroller/sites.example.com.yaml') ?? ''), {
     spec: { hooks: { sync: {}, finalize: { webhook: { path: '/hooks/site/finalize' } } } },
   })
   t.ok(generated.has('metacontroller/decorators/deployment-budgets/rbac.yaml'))
+  t.match(parse(generated.get('metacontroller/decorators/deployment-budgets/controller.yaml') ?? ''), {
+    spec: { hooks: { finalize: { webhook: { path: '/hooks/deployment-budgets/finalize' } } } },
+  })
+  t.match(parse(generated.get('metacontroller/decorators/site-probes/controller.yaml') ?? ''), {
+    metadata: { annotations: { 'example.com/prober': 'blackbox-exporter.monitoring:9115' } },
+    spec: { resources: [{ apiVersion: 'example.com/v1', resource: 'sites' }] },
+  })
   t.match(generated.get('docs/api/site.md'), 'kind: Site')
 })
 
@@ -107,26 +116,41 @@ t.test('finalize takes the Service first, then the web servers, then lets go', a
 })
 
 t.test('the decorator gives a budget to those that ask for one', async (t) => {
-  const attached = (value: string) =>
-    evaluateDecorator(
-      budgets,
-      {
-        controller: { apiVersion: 'metacontroller.k8s.io/v1alpha1', kind: 'DecoratorController', metadata: {} },
-        object: {
-          apiVersion: 'apps/v1',
-          kind: 'Deployment',
-          metadata: { name: 'web', namespace: 'shop', annotations: { 'example.com/max-unavailable': value } },
-          spec: { selector: { matchLabels: { app: 'web' } } },
-        },
-        attachments: { 'PodDisruptionBudget.policy/v1': {} },
-        related: {},
-        finalizing: false,
-      },
-      environment,
-    ).response.attachments
-  t.match(attached('1'), [{ spec: { maxUnavailable: 1, selector: { matchLabels: { app: 'web' } } } }])
-  t.match(attached('25%'), [{ spec: { maxUnavailable: '25%' } }])
-  t.same(attached('many'), [])
+  const asked = (value: string) => {
+    const metadata = { name: 'web', namespace: 'shop', annotations: { 'example.com/max-unavailable': value } }
+    return ask(budgets, {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: { selector: { matchLabels: { app: 'web' } } },
+    }).response
+  }
+  t.match(asked('1').attachments, [{ spec: { maxUnavailable: 1, selector: { matchLabels: { app: 'web' } } } }])
+  t.match(asked('25%').attachments, [{ spec: { maxUnavailable: '25%' } }])
+  t.match(asked('many'), {
+    attachments: [],
+    annotations: { 'decorators.example.com/deployment-budgets': /^InvalidAnnotation: .*"many" is neither/ },
+  })
+})
+
+t.test('a Site is probed where its status says', async (t) => {
+  const site = (status?: object) => ({
+    apiVersion: 'example.com/v1',
+    kind: 'Site',
+    metadata: { name: 'hello', namespace: 'shop', uid: '1' },
+    spec: { pages: { 'index.html': 'x' } },
+    ...(status && { status }),
+  })
+  t.same(ask(siteProbes, site()).response.attachments, [])
+  const { response } = ask(siteProbes, site({ url: 'http://hello.shop.svc' }), {
+    parameters: { 'example.com/prober': 'p:1' },
+  })
+  t.match(response.attachments, [
+    {
+      kind: 'Probe',
+      spec: { prober: { url: 'p:1' }, targets: { staticConfig: { static: ['http://hello.shop.svc'] } } },
+    },
+  ])
 })
 
 // tap puts itself into every Node process that is started from here, which tsc does not bear.

@@ -149,7 +149,7 @@ export function statusOf(world: World): Record<string, unknown> {
 }
 
 /** A child without what the API server and Metacontroller write into it. */
-export function plain(object: KubernetesObject): KubernetesObject {
+function plain(object: KubernetesObject): KubernetesObject {
   const { status: _status, metadata, ...rest } = object
   return {
     ...rest,

@@ -58,7 +58,8 @@ const further = (namespace: string, name: string): ObjectReference[] => [
   { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', namespace, name },
 ]
 
-const everything = {
+/** A spec with all features on. */
+export const everything = {
   ports: [
     { name: 'http', port: 80, containerPort: 8080, appProtocol: 'http' },
     { name: 'metrics', port: 9090 },
@@ -461,6 +462,15 @@ export function untilPods(cluster: Cluster, reference: ObjectReference, count: n
       at(object, 'status', 'replicas') === count &&
       at(object, 'status', 'readyReplicas') === count
     return right ? object : undefined
+  })
+}
+
+/** Waits until all pods are of the revision that is asked for, and nothing is left to do. */
+export function untilRevision(cluster: Cluster, reference: ObjectReference): Promise<KubernetesObject> {
+  return cluster.until('the revision is the stable one', async () => {
+    const object = await untilPhase(cluster, reference, 'Running')
+    const { current, stable } = (at(object, 'status', 'revision') ?? {}) as Record<string, string>
+    return current === stable && conditionOf(object, 'Ready')?.status === 'True' ? object : undefined
   })
 }
 

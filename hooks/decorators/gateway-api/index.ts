@@ -124,10 +124,12 @@ function stateOf(wanted: HTTPRoute, live: HTTPRoute | undefined): 'accepted' | '
   return 'accepted'
 }
 
+// Of a route that somebody has changed, anything may be missing.
 function weightsOf({ spec }: HTTPRoute): string {
-  return JSON.stringify(
-    spec.rules.map(({ backendRefs }) => backendRefs.map(({ name, port, weight }) => [name, port, weight])),
+  const rules = spec.rules.map(({ backendRefs = [] }) =>
+    backendRefs.map(({ name, port, weight }) => [name, port, weight]),
   )
+  return JSON.stringify(rules)
 }
 
 // A Gateway's controller may write out the namespace that is the route's own.

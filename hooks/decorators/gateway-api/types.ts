@@ -19,7 +19,7 @@ export type HTTPRoute = {
     hostnames?: string[]
     rules: {
       matches: { path: { type: 'PathPrefix' | 'Exact'; value: string } }[]
-      backendRefs: { group: string; kind: string; name: string; port: number; weight: number }[]
+      backendRefs?: { group: string; kind: string; name: string; port: number; weight: number }[]
     }[]
   }
   readonly status?: {

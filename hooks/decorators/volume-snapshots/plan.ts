@@ -12,7 +12,7 @@ export const backupAnnotations = {
   snapshotClass: 'backup.example.com/snapshot-class',
 } as const
 
-export const methods = ['snapshot', 'velero'] as const
+const methods = ['snapshot', 'velero'] as const
 export type Method = (typeof methods)[number]
 
 /** How a claim wants to be backed up. */

@@ -240,6 +240,7 @@ const credentials = rule(
   },
   (value) => value.external === undefined || value.secretName !== undefined,
 )
+
 const oneLine = /^[^\n\r\0]*$/
 
 const parameters = rule(

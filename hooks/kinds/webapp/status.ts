@@ -111,6 +111,12 @@ function summarize(app: WebApp, progress: Progress): Summary {
     )
   }
   const created = app.status?.revision?.stable !== undefined
+  if (!created && app.spec.paused && replicas === 0) {
+    return {
+      ...not('Pending', 'Paused', 'spec.paused keeps even the first pods back'),
+      reconciling: { type: 'Reconciling', status: 'False', reason: 'Paused', message: '' },
+    }
+  }
   if (!created) return not('Creating', 'Creating', count)
   if (updating) return not('Updating', 'Updating', count)
   if (scaling) return not('Scaling', 'Scaling', `from ${replicas} to ${wanted} pods; ${count}`)

@@ -65,6 +65,11 @@ export function startDeployments(world: World): Loop {
   return startLoop(world, { apiVersion: 'apps/v1', kind: 'Deployment' }, ['ReplicaSet'], (deployment) => {
     if (isTerminating(deployment)) return undefined
     const fresh = newReplicaSet(client, deployment)
+    // As `kubectl rollout history` finds it.
+    const revision = String(revisionOf(fresh))
+    if (deployment.metadata.annotations?.[revisionAnnotation] !== revision) {
+      client.patch(referenceOf(deployment), { metadata: { annotations: { [revisionAnnotation]: revision } } })
+    }
     const old = controlled(client, replicaSetType, deployment).filter(
       ({ metadata }) => metadata.uid !== fresh.metadata.uid,
     )

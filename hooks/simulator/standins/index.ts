@@ -1,6 +1,7 @@
 // What kube-controller-manager, the scheduler and the kubelets do in a cluster, as far as hooks come to see it.
 import type { Clock } from '../clock.ts'
 import type { Store } from '../store.ts'
+import { startAutoscalers } from './autoscaler.ts'
 import { startBudgets } from './budget.ts'
 import { startCronJobs } from './cronjob.ts'
 import { startDeployments, startReplicaSets } from './deployment.ts'
@@ -28,6 +29,7 @@ export function startStandIns(store: Store, clock: Clock, times: PodTimes = usua
     startCronJobs,
     startBudgets,
     startQuotas,
+    startAutoscalers,
     startNamespaces,
   ]
   const running = loops.map((start) => start(world))

@@ -239,6 +239,8 @@ t.test('who may connect, by level', async (t) => {
   const baseline = policyOf({ ingressPeers: [peer] })
   t.same(baseline.policyTypes, ['Ingress'], 'what pods connect to is left alone')
   t.match(baseline.ingress[0]?.from, [{ podSelector: {} }, { namespaceSelector: {} }, peer])
+  const balanced = policyOf({}, { service: { type: 'LoadBalancer' } })
+  t.same(balanced.ingress, [{ ports: [{ port: 8080, protocol: 'TCP' }] }], 'who asks for a load balancer')
   const strict = policyOf(
     { networkPolicy: 'strict', ingressPeers: [peer], egressPeers: [peer], ingressNamespaces: [] },
     {

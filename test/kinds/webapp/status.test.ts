@@ -174,4 +174,8 @@ t.test('paused, a change of the pods waits and says so', async (t) => {
   t.match(statusOf(world), { phase: 'Running' })
   t.match(conditionOf(world, 'Ready'), { status: 'True', reason: 'Paused' })
   t.match(conditionOf(world, 'Progressing'), { status: 'False', reason: 'Paused' })
+  const unborn = createWorld({ paused: true })
+  settle(unborn)
+  t.match(statusOf(unborn), { phase: 'Pending' })
+  t.match(conditionOf(unborn, 'Ready'), { status: 'False', reason: 'Paused' })
 })

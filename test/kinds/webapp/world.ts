@@ -6,7 +6,7 @@ import { namespace, type Spec, settle, type World, worldOf } from '../world.ts'
 export * from '../world.ts'
 
 /** What a resource of the least size has; `spec` is laid over it. */
-export function minimal(spec: Spec = {}): Spec {
+function minimal(spec: Spec = {}): Spec {
   return { image: 'registry.example.com/shop:1.0', ...spec }
 }
 
