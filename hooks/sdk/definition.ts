@@ -166,7 +166,7 @@ export interface DecoratorHold {
 }
 
 /** What a decorator's functions are given beside the object. */
-interface DecoratorContext<Attachments extends ResourceType = ResourceType> extends ClockContext<Attachments> {
+export interface DecoratorContext<Attachments extends ResourceType = ResourceType> extends ClockContext<Attachments> {
   /** The decorator's `parameters`, as the annotations of its DecoratorController in this cluster have them. */
   parameters: Readonly<Record<string, string>>
 }
