@@ -78,7 +78,7 @@ function decoratorPage(definition: Decorator): string {
   const marks = [
     ...(sets.labels ?? []).map((key) => ['label', code(key)]),
     ...(sets.annotations ?? []).map((key) => ['annotation', code(key)]),
-    ['annotation', `${code(noticeAnnotation(name))}, while something is the matter`],
+    ['annotation', `${code(noticeAnnotation(definition))}, while something is the matter`],
   ]
   return page(
     `# ${name}`,

@@ -20,8 +20,8 @@ export interface Marks {
 }
 
 /** The annotation that holds what is the matter: `decorators.example.com/velero: "InvalidSchedule: …"`. */
-export function noticeAnnotation(decorator: string): string {
-  return `decorators.example.com/${decorator}`
+export function noticeAnnotation({ name, noticeAnnotation }: Decorator): string {
+  return noticeAnnotation ?? `decorators.example.com/${name}`
 }
 
 /**
@@ -29,16 +29,17 @@ export function noticeAnnotation(decorator: string): string {
  * not hold any more. Undefined where nothing is there to be changed, so that an answer stays as small as its content.
  */
 export function marksOf(
-  { name, sets = {} }: Decorator,
+  decorator: Decorator,
   object: KubernetesObject,
   stated: Marks,
   notice: Notice | undefined,
 ): Marks {
+  const { sets = {} } = decorator
   const { labels = {}, annotations = {} } = object.metadata
-  const told = notice === undefined ? {} : { [noticeAnnotation(name)]: textOf(notice) }
+  const told = notice === undefined ? {} : { [noticeAnnotation(decorator)]: textOf(notice) }
   const ofLabels = { ...takenOff(sets.labels ?? [], labels), ...stated.labels }
   const ofAnnotations = {
-    ...takenOff([...(sets.annotations ?? []), noticeAnnotation(name)], annotations),
+    ...takenOff([...(sets.annotations ?? []), noticeAnnotation(decorator)], annotations),
     ...stated.annotations,
     ...told,
   }
@@ -49,7 +50,7 @@ export function marksOf(
 }
 
 /** The notice on the object, as its text. */
-function noticeOn(decorator: string, object: KubernetesObject): string | undefined {
+function noticeOn(decorator: Decorator, object: KubernetesObject): string | undefined {
   return object.metadata.annotations?.[noticeAnnotation(decorator)]
 }
 
@@ -70,7 +71,7 @@ const nameTakenAfterSeconds = 5
  * whose controller is as young, is not suspected.
  */
 export function missingNotice(
-  decorator: string,
+  decorator: Decorator,
   object: KubernetesObject,
   controller: KubernetesObject,
   missing: readonly Change[],

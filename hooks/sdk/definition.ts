@@ -168,7 +168,7 @@ export interface DecoratorHold {
 }
 
 /** What a decorator's functions are given beside the object. */
-interface DecoratorContext<Attachments extends ResourceType = ResourceType> extends ClockContext<Attachments> {
+export interface DecoratorContext<Attachments extends ResourceType = ResourceType> extends ClockContext<Attachments> {
   /** The decorator's `parameters`, as the annotations of its DecoratorController in this cluster have them. */
   parameters: Readonly<Record<string, string>>
 }
@@ -202,6 +202,8 @@ export interface Decorator<Target extends ResourceType = ResourceType, Attachmen
   readonly name: string
   readonly resources: readonly Decorated<Target>[]
   readonly attachments: readonly Attachments[]
+  /** The annotation in which a notice stands, where it belongs with others; `decorators.example.com/<name>` otherwise. */
+  readonly noticeAnnotation?: string
   /** All labels and annotations that it ever sets on an object: one that an answer does not state is taken off. */
   readonly sets?: { readonly labels?: readonly string[]; readonly annotations?: readonly string[] }
   /**

@@ -22,7 +22,8 @@ import {
 import { heldChildren } from './hold.ts'
 import { isRecord, type KubernetesObject } from './kubernetes.ts'
 import { groupKey, observe } from './observed.ts'
-import type { ResourceType } from './resources.ts'
+import { quotaExceeded, refusalsOf } from './quota.ts'
+import { ResourceQuota, type ResourceType } from './resources.ts'
 import { describeProblems, type Problem, parse } from './schema.ts'
 import type {
   CompositeRequest,
@@ -56,6 +57,9 @@ export interface Evaluation<Response> {
 
 /** After so many seconds a desired child that does not appear is taken to collide with somebody else's object. */
 export const nameTakenAfterSeconds = 10
+
+/** After so many seconds a desired child that a quota has no room for is taken to be refused. */
+const refusedAfterSeconds = 2
 
 /** Reasons that the SDK itself gives. */
 export const reasons = {
@@ -99,8 +103,11 @@ export function evaluateComposite(
   const changes = findChanges(children, request.children, namespace)
   const missing = request.finalizing ? [] : changes.filter(({ action }) => action === 'create')
   const status = request.parent.status as { conditions?: Condition[] } | undefined
-  const applied = appliedCondition(missing, status?.conditions, environment.now)
-  const nameTaken = applied.reason === reasons.nameTaken
+  const applied =
+    refusedByQuota(missing, children, definition.children, request.related, status?.conditions, environment.now) ??
+    appliedCondition(missing, status?.conditions, environment.now)
+  // Both wait for somebody to act.
+  const stuck = applied.reason === reasons.nameTaken || applied.reason === quotaExceeded
   const resyncAfterSeconds =
     missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
   return {
@@ -108,7 +115,7 @@ export function evaluateComposite(
       status: {
         ...answer.status,
         conditions: stampConditions(
-          summarize(answer.conditions, applied, nameTaken ? applied : undefined),
+          summarize(answer.conditions, applied, stuck ? applied : undefined),
           status?.conditions ?? [],
           environment.now,
           request.parent.metadata.generation,
@@ -118,7 +125,7 @@ export function evaluateComposite(
       ...(resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds }),
       ...(request.finalizing ? { finalized } : {}),
     },
-    ...(nameTaken ? { hold: { reason: applied.reason, message: applied.message } } : {}),
+    ...(stuck ? { hold: { reason: applied.reason, message: applied.message } } : {}),
     changes,
     cacheable: !clock.read && missing.length === 0,
   }
@@ -174,7 +181,7 @@ export function evaluateDecorator(
   }
   const changes = findChanges(attachments, request.attachments, namespace)
   const missing = finalizing ? [] : changes.filter(({ action }) => action === 'create')
-  const notice = answer.notice ?? missingNotice(definition.name, object, controller, missing, environment.now)
+  const notice = answer.notice ?? missingNotice(definition, object, controller, missing, environment.now)
   const again = missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
   return {
     response: {
@@ -372,6 +379,33 @@ function summarize(
 
 function pick({ reason, message }: { reason: string; message: string }) {
   return { reason, message }
+}
+
+// Where a kind asks to see the quotas of its namespace: a child that one of them leaves no room for does not appear. One
+// that was created a moment ago may be counted already and not be seen yet, so it is given that moment.
+function refusedByQuota(
+  missing: readonly Change[],
+  children: readonly KubernetesObject[],
+  types: readonly ResourceType[],
+  related: ObservedGroups,
+  before: readonly Condition[] | undefined,
+  now: Date,
+): ConditionInput | undefined {
+  const quotas = Object.values(related[groupKey(ResourceQuota)] ?? {}) as ResourceQuota[]
+  const previous = findCondition(before, 'Applied')
+  if (missing.length === 0 || quotas.length === 0 || previous?.status !== 'False') return undefined
+  const seconds = (now.getTime() - Date.parse(previous.lastTransitionTime)) / 1000
+  if (seconds < refusedAfterSeconds) return undefined
+  const refusals = missing.flatMap(({ apiVersion, kind, name }) => {
+    const object = children.find(
+      (child) => groupKey(child) === groupKey({ apiVersion, kind }) && child.metadata.name === name,
+    )
+    const resource = types.find((type) => groupKey(type) === groupKey({ apiVersion, kind }))?.resource
+    if (object === undefined || resource === undefined) return []
+    return refusalsOf([{ what: `${kind}/${name}`, object, resource }], quotas)
+  })
+  if (refusals.length === 0) return undefined
+  return { type: 'Applied', status: 'False', reason: quotaExceeded, message: refusals.join('; ') }
 }
 
 // When somebody else's object has a child's name, Metacontroller neither says so nor tries again before the next

@@ -63,6 +63,8 @@ export type ServiceAccount = Wire<core.ServiceAccount>
 export type Namespace = Wire<core.Namespace>
 export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
 export type Pod = Wire<core.Pod>
+export type ResourceQuota = Wire<core.ResourceQuota>
+export type LimitRange = Wire<core.LimitRange>
 export type Job = Wire<batch.Job>
 export type CronJob = Wire<batch.CronJob>
 export type PodDisruptionBudget = Wire<policy.PodDisruptionBudget>
@@ -85,6 +87,8 @@ export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
   'persistentvolumeclaims',
 )
 export const Pod = resourceType<Pod>('v1', 'Pod', 'pods')
+export const ResourceQuota = resourceType<ResourceQuota>('v1', 'ResourceQuota', 'resourcequotas')
+export const LimitRange = resourceType<LimitRange>('v1', 'LimitRange', 'limitranges')
 export const Job = resourceType<Job>('batch/v1', 'Job', 'jobs')
 export const CronJob = resourceType<CronJob>('batch/v1', 'CronJob', 'cronjobs')
 export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(

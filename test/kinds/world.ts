@@ -76,7 +76,8 @@ export function step(
     const next = live === undefined ? created(child) : applyUpdate(live, child)
     if (live !== undefined && JSON.stringify(sorted(live)) === JSON.stringify(sorted(next))) continue
     if (live !== undefined) {
-      next.metadata.generation = (live.metadata.generation ?? 1) + 1
+      const grown = JSON.stringify(sorted(live.spec)) === JSON.stringify(sorted(next.spec)) ? 0 : 1
+      next.metadata.generation = (live.metadata.generation ?? 1) + grown
       next.metadata.resourceVersion = String(Number(live.metadata.resourceVersion) + 1)
       const write = { by: 'metacontroller', scale: false, time: world.now.toISOString() }
       next.metadata.managedFields = managedFieldsAfter(live, next, write) ?? []

@@ -6,6 +6,7 @@ import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
 import { rolloutScenarios } from './rollout.ts'
+import { tenancyScenarios } from './tenancy.ts'
 import { webappScenarios } from './webapp.ts'
 
 const scenarios: readonly Scenario[] = [
@@ -14,6 +15,7 @@ const scenarios: readonly Scenario[] = [
   ...refuseScenarios,
   ...removeScenarios,
   ...faultScenarios,
+  ...tenancyScenarios,
   ...webappScenarios,
   ...rolloutScenarios,
 ]

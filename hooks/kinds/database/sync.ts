@@ -9,6 +9,7 @@ import { disruptionBudget } from './disruptionbudget.ts'
 import { claimsOf, growth } from './growth.ts'
 import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
+import { marked } from './quota.ts'
 import { refusal } from './refusal.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
 import { secret } from './secret.ts'
@@ -35,7 +36,7 @@ export function sync(
       secret(db, credentials, origins),
       configuration(db),
       ...services(db),
-      statefulSet(db, settings, observed),
+      marked(db, statefulSet(db, settings, observed), context),
       disruptionBudget(db),
       ...networkPolicies(db),
       backupSchedule(db, settings),

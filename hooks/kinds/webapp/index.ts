@@ -1,6 +1,6 @@
 // WebApp: an application that serves requests, and everything around it.
 import { composite } from '../../sdk/definition.ts'
-import { HorizontalPodAutoscaler, Pod } from '../../sdk/resources.ts'
+import { HorizontalPodAutoscaler, Pod, ResourceQuota } from '../../sdk/resources.ts'
 import { children } from './children.ts'
 import { trackLabels } from './names.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
@@ -21,11 +21,12 @@ export const webapp = composite({
   // Only rollouts look at the clock; any other answer can be cached.
   clock: true,
   sync,
-  // The autoscaler that KEDA makes belongs to KEDA: it is only looked at. Pods are for their restarts.
-  relatedTypes: [HorizontalPodAutoscaler, Pod],
+  // Only looked at: the autoscaler that KEDA makes belongs to KEDA, quotas to the namespace; pods are for their restarts.
+  relatedTypes: [HorizontalPodAutoscaler, Pod, ResourceQuota],
   // Labels that follow from the name alone: see evaluateCustomize for what Metacontroller 1.5 would mix up otherwise.
   related: (app) => [
     { type: HorizontalPodAutoscaler, labels: { [kedaLabel]: app.metadata.name } },
+    { type: ResourceQuota },
     // Only where an analysis asks for it: Metacontroller begins to watch all pods of the cluster with the first that does.
     ...(app.spec.rollout.analysis === undefined ? [] : [{ type: Pod, labels: trackLabels(app, 'canary') }]),
   ],

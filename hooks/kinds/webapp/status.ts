@@ -2,12 +2,14 @@
 import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import { selectorText } from '../../sdk/names.ts'
+import { blamingQuota, quotaExceeded, readRefusal } from '../../sdk/quota.ts'
 import { Deployment, HorizontalPodAutoscaler, NetworkPolicy } from '../../sdk/resources.ts'
 import { scaledByKeda } from './autoscaler.ts'
 import type { WebAppChildren } from './children.ts'
 import { urlOf } from './ingress.ts'
 import { names, selectorLabels } from './names.ts'
 import { countsOf, type Progress } from './progress.ts'
+import { quotaOf } from './quota.ts'
 import type { Replicas } from './replicas.ts'
 import type { Delivery } from './rollout/delivery.ts'
 import type { Phase, WebApp, WebAppStatus } from './schema.ts'
@@ -20,7 +22,8 @@ interface Report {
 }
 
 export function report(app: WebApp, context: View, delivery: Delivery, replicas: Replicas): Report {
-  const { progress } = delivery
+  const quota = quotaOf(context)
+  const progress = explained(delivery.progress, quota)
   const summary = delivery.summary ?? summarize(app, progress)
   return {
     status: {
@@ -32,7 +35,11 @@ export function report(app: WebApp, context: View, delivery: Delivery, replicas:
       ...delivery.status,
     },
     conditions: [
-      summary.ready,
+      // Where pods are refused the summary is about that already, unless it is the rollout's.
+      delivery.summary === undefined && progress.refused !== undefined
+        ? summary.ready
+        : blamingQuota(summary.ready, quota),
+      ...(quota === undefined ? [] : [quota]),
       ...(summary.reconciling === undefined ? [] : [summary.reconciling]),
       available(progress),
       summary.progressing ?? progressing(app, progress),
@@ -41,6 +48,14 @@ export function report(app: WebApp, context: View, delivery: Delivery, replicas:
       ...delivery.conditions,
     ],
   }
+}
+
+// The API server's own words hold the numbers of its first refusal.
+function explained(progress: Progress, quota: ConditionInput | undefined): Progress {
+  const { refused, ...rest } = progress
+  if (refused === undefined || readRefusal(refused) === undefined) return progress
+  // There is room again: the pods are on their way.
+  return quota === undefined ? rest : { ...rest, refused: quota.message }
 }
 
 /** Pods of all Deployments together, as their controller counts them. */
@@ -113,9 +128,9 @@ function summarize(app: WebApp, progress: Progress): Summary {
   return not('Failed', 'Unavailable', `${count}: see the events and logs of the pods`)
 }
 
-// `exceeded quota: compute, requested: cpu=1, used: cpu=2, limited: cpu=2`, `violates PodSecurity "restricted:latest": …`.
+// `ResourceQuota/compute refuses …`, and `pods "x" is forbidden: violates PodSecurity "restricted:latest": …`.
 function refusalReason(message: string): string {
-  if (message.includes('exceeded quota')) return 'QuotaExceeded'
+  if (message.startsWith('ResourceQuota/')) return quotaExceeded
   return message.includes('violates PodSecurity') ? 'PodSecurityViolated' : 'PodsRefused'
 }
 

@@ -7,6 +7,7 @@ import { disruptionBudget } from './disruptionbudget.ts'
 import { ingress } from './ingress.ts'
 import { names } from './names.ts'
 import { networkPolicy } from './networkpolicy.ts'
+import { marked } from './quota.ts'
 import { refusal } from './refusal.ts'
 import { replicasOf } from './replicas.ts'
 import { revisionOf } from './revision.ts'
@@ -28,7 +29,7 @@ export function sync(
     children: [
       serviceAccount(app),
       ...configurations,
-      ...deployments,
+      ...deployments.map((one) => marked(one, context)),
       ...services,
       ...jobs,
       autoscaler(app, minReplicas),

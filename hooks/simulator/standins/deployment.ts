@@ -1,10 +1,12 @@
 // The Deployment and ReplicaSet controllers (pkg/controller/deployment/rolling.go, pkg/controller/replicaset).
-import type { KubernetesObject } from '../../sdk/kubernetes.ts'
+import { equal } from '../../sdk/equal.ts'
+import { type KubernetesObject, kubectlAnnotation } from '../../sdk/kubernetes.ts'
 import { controllerReference } from '../children.ts'
 import type { Clock } from '../clock.ts'
+import type { ApiError } from '../errors.ts'
 import { at, copy, listAt, numberAt, recordAt, stringsOf, textAt } from '../json.ts'
 import { type Client, referenceOf } from '../store.ts'
-import { controlled, type Loop, startLoop, type World, withCondition, writeStatus } from './loop.ts'
+import { controlled, type Loop, refused, startLoop, type World, withCondition, writeStatus } from './loop.ts'
 import { hasEnded, isAvailable, isReady, isTerminating, podFrom, podType, wanted } from './pods.ts'
 import { hashOf } from './statefulset.ts'
 
@@ -17,10 +19,13 @@ export function startReplicaSets(world: World): Loop {
   return startLoop(world, replicaSetType, ['Pod'], (set) => {
     const minReady = numberAt(set, 'spec', 'minReadySeconds') ?? 0
     const pods = controlled(client, podType, set).filter((pod) => !isTerminating(pod) && !hasEnded(pod))
+    let refusal: ApiError | undefined
     if (!isTerminating(set)) {
-      for (let missing = wanted(set) - pods.length; missing > 0; missing--) {
-        client.create(podFrom(at(set, 'spec', 'template'), set, { generateName: `${set.metadata.name}-` }))
-      }
+      refusal = refused(() => {
+        for (let missing = wanted(set) - pods.length; missing > 0; missing--) {
+          client.create(podFrom(at(set, 'spec', 'template'), set, { generateName: `${set.metadata.name}-` }))
+        }
+      })
       // What is not ready goes first, then the youngest.
       const order = [...pods].sort(
         (left, right) => Number(isReady(left)) - Number(isReady(right)) || age(right) - age(left),
@@ -30,21 +35,29 @@ export function startReplicaSets(world: World): Loop {
     }
     const now = controlled(client, podType, set).filter((pod) => !isTerminating(pod) && !hasEnded(pod))
     const available = now.filter((pod) => isAvailable(pod, minReady, clock.now())).length
-    writeStatus(
-      client,
-      set,
-      counts(
-        {
-          replicas: now.length,
-          fullyLabeledReplicas: now.length,
-          readyReplicas: now.filter(isReady).length,
-          availableReplicas: available,
-        },
-        set,
-      ),
-    )
+    const numbers = {
+      replicas: now.length,
+      fullyLabeledReplicas: now.length,
+      readyReplicas: now.filter(isReady).length,
+      availableReplicas: available,
+    }
+    writeStatus(client, set, { ...counts(numbers, set), ...replicaFailure(set, refusal, clock.stamp()) })
+    // Tried again with back-off.
+    if (refusal !== undefined) throw refusal
     return minReady > 0 && available < now.filter(isReady).length ? 1 : undefined
   })
+}
+
+/** The condition of a ReplicaSet whose pods are refused: the first refusal's message stays until there is none. */
+function replicaFailure(set: KubernetesObject, refusal: ApiError | undefined, stamp: string) {
+  if (refusal === undefined) return {}
+  const [before] = failuresOf(set)
+  const condition = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: refusal.message }
+  return { conditions: before === undefined ? withCondition([], condition, stamp) : [before] }
+}
+
+function failuresOf(object: KubernetesObject): unknown[] {
+  return listAt(object, 'status', 'conditions').filter((condition) => at(condition, 'type') === 'ReplicaFailure')
 }
 
 export function startDeployments(world: World): Loop {
@@ -79,8 +92,9 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
   const newest = Math.max(0, ...sets.map(revisionOf))
   const existing = sets.find(({ metadata }) => metadata.labels?.[hashLabel] === hash)
   if (existing !== undefined) {
-    if (revisionOf(existing) === newest) return existing
-    const annotations = { ...existing.metadata.annotations, [revisionAnnotation]: String(newest + 1) }
+    const revision = revisionOf(existing) === newest ? newest : newest + 1
+    const annotations = { ...existing.metadata.annotations, ...handedDown(deployment, revision) }
+    if (equal(annotations, existing.metadata.annotations)) return existing
     return client.update({ ...copy(existing), metadata: { ...copy(existing.metadata), annotations } })
   }
   const labels = { ...stringsOf(at(template, 'metadata', 'labels')), [hashLabel]: hash }
@@ -92,7 +106,7 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
       name: `${deployment.metadata.name}-${hash}`,
       namespace: deployment.metadata.namespace ?? '',
       labels,
-      annotations: { [revisionAnnotation]: String(newest + 1) },
+      annotations: handedDown(deployment, newest + 1),
       ownerReferences: [controllerReference(deployment)],
     },
     spec: {
@@ -102,6 +116,12 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
       ...(minReadySeconds === undefined ? {} : { minReadySeconds }),
     },
   })
+}
+
+/** A ReplicaSet gets its Deployment's annotations; one that the Deployment loses stays (SetNewReplicaSetAnnotations). */
+function handedDown({ metadata }: KubernetesObject, revision: number): Record<string, string> {
+  const { [kubectlAnnotation]: _applied, ...annotations } = metadata.annotations ?? {}
+  return { ...annotations, [revisionAnnotation]: String(revision) }
 }
 
 function recreate(
@@ -196,7 +216,10 @@ function statusOf(
   const replicas = wanted(deployment)
   const enough = availableReplicas >= replicas - fenceposts(deployment)[1]
   const complete = updatedReplicas === replicas && sum('replicas') === replicas && availableReplicas === replicas
-  let conditions: readonly unknown[] = listAt(deployment, 'status', 'conditions')
+  let conditions: readonly unknown[] = [
+    ...listAt(deployment, 'status', 'conditions').filter((condition) => at(condition, 'type') !== 'ReplicaFailure'),
+    ...failuresOf(live ?? fresh),
+  ]
   conditions = withCondition(
     conditions,
     enough

@@ -8,6 +8,7 @@ import { startDeployments, startReplicaSets } from './deployment.ts'
 import { startJobs } from './job.ts'
 import { startLoop, type World } from './loop.ts'
 import { type Kubelets, type PodTimes, startKubelets } from './pods.ts'
+import { startQuotas } from './quota.ts'
 import { startStatefulSets } from './statefulset.ts'
 import { startVolumes } from './volumes.ts'
 
@@ -27,6 +28,7 @@ export function startStandIns(store: Store, clock: Clock, times: PodTimes = usua
     startJobs,
     startCronJobs,
     startBudgets,
+    startQuotas,
     startAutoscalers,
     startNamespaces,
   ]

@@ -8,6 +8,8 @@ export * from '../world.ts'
 export interface World extends AnyWorld {
   /** PersistentVolumeClaims, which belong to nobody. */
   claims: Record<string, KubernetesObject>
+  /** ResourceQuotas of the namespace. */
+  quotas: Record<string, KubernetesObject>
 }
 
 /** What a resource of the least size has; `spec` is laid over it. */
@@ -17,7 +19,9 @@ export function minimal(spec: Spec = {}): Spec {
 
 export function createWorld(spec: Spec = {}, name = 'orders'): World {
   const claims: World['claims'] = {}
-  return { ...worldOf(database, name, minimal(spec)), claims, related: { 'PersistentVolumeClaim.v1': claims } }
+  const quotas: World['quotas'] = {}
+  const related = { 'PersistentVolumeClaim.v1': claims, 'ResourceQuota.v1': quotas }
+  return { ...worldOf(database, name, minimal(spec)), claims, quotas, related }
 }
 
 /** What the StatefulSet controller does: pods, of which `ready` are ready (all unless given), and their claims. */

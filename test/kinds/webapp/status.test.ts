@@ -76,7 +76,8 @@ t.test('what a Deployment says of its trouble reaches Ready', async (t) => {
   const short = trouble([{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: quota }])
   t.match(conditionOf(short, 'Ready'), {
     reason: 'QuotaExceeded',
-    message: /pods are refused: exceeded quota: compute, requested/,
+    message:
+      /pods are refused: ResourceQuota\/compute refuses 1 pod of Deployment\/shop: limits\.memory: 3Gi of 3Gi is used/,
   })
   const violation = 'pods "shop-1" is forbidden: violates PodSecurity "restricted:latest": privileged'
   const insecure = trouble([{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: violation }])
