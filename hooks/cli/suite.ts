@@ -8,12 +8,12 @@ import {
   parentType,
   storedVersion,
 } from '../sdk/definition.ts'
+import { fieldBelow, valueAt } from '../sdk/fields.ts'
 import { groupOf, type KubernetesObject, versionOf } from '../sdk/kubernetes.ts'
 import { type Problem, parse } from '../sdk/schema.ts'
 import { selectorOf } from '../simulator/selectors.ts'
 import { inputError } from './command.ts'
 import { describePlace, type SourceObject } from './documents.ts'
-import { fieldBelow, stepsOfField } from './fields.ts'
 import type { Paint } from './shell.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -64,10 +64,7 @@ export function findProblems({ definition, object, source }: Subject): Problem[]
 
 /** A problem with its place in the file, and the value that is wrong. */
 export function describeProblem({ source }: Subject, { field, message }: Problem, paint: Paint): string {
-  const value = stepsOfField(field).reduce<unknown>(
-    (current, step) => (typeof current === 'object' && current !== null ? Reflect.get(current, step) : undefined),
-    source.object,
-  )
+  const value = valueAt(source.object, field)
   // An unquoted version such as 13.8 is a number in YAML.
   const quoted = message.includes('expected string') && /^(number|boolean)$/.test(typeof value)
   const hint = quoted ? `; quote it: "${value}"` : ''

@@ -1,6 +1,7 @@
 // From a hook's request to its answer, for any definition: check the spec, ask the kind, check its answer, add
 // what all kinds share. Pure: the clock, the keys and the settings come in as arguments.
 import * as z from 'zod'
+import { imageProblems } from './allowlist.ts'
 import type { Change } from './changes.ts'
 import { findChanges } from './changes.ts'
 import { findFault } from './check.ts'
@@ -13,7 +14,6 @@ import {
   type Decorator,
   type FinalAnswer,
   type Hold,
-  type Parent,
   type Related,
   type Settings,
   storedVersion,
@@ -21,8 +21,9 @@ import {
 import { heldChildren } from './hold.ts'
 import { isRecord, type KubernetesObject } from './kubernetes.ts'
 import { groupKey, observe } from './observed.ts'
+import { readResource, withDefaults } from './read.ts'
 import type { ResourceType } from './resources.ts'
-import { describeProblems, parse } from './schema.ts'
+import { describeProblems, type Problem } from './schema.ts'
 import type {
   CompositeRequest,
   CompositeResponse,
@@ -69,17 +70,16 @@ export function evaluateComposite(
   request: CompositeRequest,
   environment: Environment,
 ): Evaluation<CompositeResponse> {
-  const { version } = storedVersion(definition)
   const namespace = request.parent.metadata.namespace
   const finalizing = request.finalizing && definition.finalize !== undefined
-  const parsed = parse(version.spec, request.parent.spec ?? {}, 'spec')
-  if (parsed.problems !== undefined) {
+  // Whoever lets a resource go is not asked whether it should have been.
+  const read = finalizing ? withDefaults : readResource
+  const { parent, problems } = read(definition, request.parent, { settings: environment.settings })
+  if (problems !== undefined) {
     // Nothing was ever made of it, so there is nothing to clean up.
     if (finalizing && isEmpty(request.children)) return released(request)
-    const message = describeProblems(parsed.problems)
-    return held(definition, request, environment, { hold: { reason: reasons.invalidSpec, message } })
+    return held(definition, request, environment, { hold: refusalOf(problems) })
   }
-  const parent = { ...request.parent, spec: parsed.value } as unknown as Parent
   const context = contextOf(definition, request.children, request.related, namespace, environment)
   const answer: Answer | FinalAnswer | Hold =
     finalizing && definition.finalize !== undefined
@@ -97,6 +97,18 @@ export function evaluateComposite(
   }
   const finalized = isFinal(answer)
   const changes = findChanges(children, request.children, namespace)
+  // What exists runs until it is changed or deleted by whoever owns it: a deletion only must bring in nothing new.
+  const creates = ({ kind, metadata }: KubernetesObject) =>
+    changes.some((change) => change.action === 'create' && change.kind === kind && change.name === metadata.name)
+  const images = imageProblems(
+    finalizing ? children.filter(creates) : children,
+    request.parent.spec,
+    environment.settings,
+  )
+  if (images.length > 0) {
+    if (finalizing && isEmpty(request.children)) return released(request)
+    return held(definition, request, environment, { hold: refusalOf(images) })
+  }
   const missing = request.finalizing ? [] : changes.filter(({ action }) => action === 'create')
   const status = request.parent.status as { conditions?: Condition[] } | undefined
   const applied = appliedCondition(missing, status?.conditions, environment.now)
@@ -150,6 +162,11 @@ export function evaluateDecorator(
     const response = { attachments: heldChildren(request.attachments), ...final }
     return { response, hold: { reason: reasons.invalidChild, message: fault }, defect: fault, changes: [], cacheable }
   }
+  const images = imageProblems(attachments, undefined, environment.settings)
+  if (images.length > 0) {
+    const response = { attachments: heldChildren(request.attachments), ...again, ...final }
+    return { response, hold: refusalOf(images), changes: [], cacheable }
+  }
   const { labels, annotations } = answer
   return {
     response: { attachments, ...(labels && { labels }), ...(annotations && { annotations }), ...again, ...final },
@@ -159,15 +176,17 @@ export function evaluateDecorator(
 }
 
 /** Answers a customize hook. A namespaced parent gets to see nothing outside its own namespace. */
-export function evaluateCustomize(definition: Composite | Decorator, request: CustomizeRequest): CustomizeResponse {
+export function evaluateCustomize(
+  definition: Composite | Decorator,
+  request: CustomizeRequest,
+  settings: Settings = { imageRegistry: '' },
+): CustomizeResponse {
   const parentNamespace = request.parent.metadata.namespace
   let related: readonly Related[] = []
   if (definition.controller === 'composite') {
-    const parsed = parse(storedVersion(definition).version.spec, request.parent.spec ?? {}, 'spec')
+    const { parent } = withDefaults(definition, request.parent, { settings })
     // An invalid spec asks for nothing; the sync that follows says what is wrong with it.
-    if (parsed.problems === undefined) {
-      related = definition.related?.({ ...request.parent, spec: parsed.value } as unknown as Parent) ?? []
-    }
+    if (parent !== undefined) related = definition.related?.(parent) ?? []
   } else {
     related = definition.related?.(request.parent as KubernetesObject & { metadata: { name: string } }) ?? []
   }
@@ -237,6 +256,11 @@ function contextOf<Children extends ResourceType>(
       return environment.now
     },
   }
+}
+
+function refusalOf(problems: readonly Problem[]): Hold['hold'] {
+  const [first] = problems
+  return { reason: first?.reason ?? reasons.invalidSpec, message: describeProblems(problems) }
 }
 
 function held(

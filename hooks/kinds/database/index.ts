@@ -6,6 +6,7 @@ import { finalize } from './finalize.ts'
 import { claimLabels } from './names.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
 import { sync } from './sync.ts'
+import { validate } from './validate.ts'
 
 export const database = composite({
   group: 'example.com',
@@ -20,6 +21,7 @@ export const database = composite({
   children,
   // What the Role of a growing database holds, for its own claims alone.
   grants: [{ apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'patch'] }],
+  validate,
   sync,
   finalize,
   // Claims are made by the StatefulSet controller, which labels them as it selects its pods, and belong to nobody: they
