@@ -92,6 +92,7 @@ function orNone(annotations: Record<string, string>): Record<string, string> | u
   return Object.keys(annotations).length > 0 ? annotations : undefined
 }
 
-function titleOf({ kind, metadata: { name, namespace } }: KubernetesObject): string {
+/** `Database default/orders`. */
+export function titleOf({ kind, metadata: { name, namespace } }: KubernetesObject): string {
   return namespace === undefined ? `${kind} ${name}` : `${kind} ${namespace}/${name}`
 }

@@ -5,7 +5,19 @@ import type { Build } from './build.ts'
 import type { Capacity } from './capacity.ts'
 
 /** How a hook request ended. */
-export type Outcome = 'answered' | 'held' | 'not_modified' | 'rejected' | 'unauthorized' | 'invalid' | 'failed'
+export type Outcome =
+  | 'answered'
+  | 'held'
+  | 'not_modified'
+  | 'rejected'
+  | 'unauthorized'
+  | 'invalid'
+  | 'failed'
+  // Of what the API server asks: hooks validate, default and convert.
+  | 'allowed'
+  | 'denied'
+  | 'patched'
+  | 'converted'
 
 export interface Metrics {
   readonly registry: Registry
