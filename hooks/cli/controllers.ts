@@ -4,7 +4,7 @@ import { controllerRbac, metacontrollerRbac } from '../generate/rbac.ts'
 import { definitions } from '../kinds/index.ts'
 import { type Manual, runCommand, usageError } from './command.ts'
 import { manifestsFlag } from './flags.ts'
-import { chosenDefinitions, printManifests } from './print.ts'
+import { chosenDefinitions, printManifests, readService } from './print.ts'
 import { exitCodes, processShell, type Shell } from './shell.ts'
 
 /** Runs the command in this process's own terminal. */
@@ -52,9 +52,5 @@ function optionsOf(url: string | undefined, service: string | undefined): Contro
     return { url }
   }
   if (service === undefined) return {}
-  const [, namespace, name, port] = /^([a-z0-9-]+)\/([a-z0-9-]+)(?::([0-9]{1,5}))?$/.exec(service) ?? []
-  if (namespace === undefined || name === undefined) {
-    throw usageError(`--service takes NAMESPACE/NAME or NAMESPACE/NAME:PORT, not "${service}"`)
-  }
-  return { service: { namespace, name, ...(port === undefined ? {} : { port: Number(port) }) } }
+  return { service: readService(service) }
 }
