@@ -57,7 +57,7 @@ export function statefulSet(db: Database, settings: Settings, observed: Live<Sta
         },
         spec: podSpec(db, settings),
       },
-      // Templates cannot be changed: what is there stays, and growth goes to the claims themselves (expansion.ts).
+      // Templates cannot be changed: what is there stays, and growth goes to the claims themselves (growth.ts).
       volumeClaimTemplates: observedTemplates(observed) ?? [claimTemplate(db)],
     },
   }
