@@ -222,17 +222,21 @@ export interface Composite<
 }
 
 /** What a DecoratorController adds to an object that another owns. */
-interface Decoration<Attachments extends ResourceType = ResourceType> {
+export interface Decoration<Attachments extends ResourceType = ResourceType> {
   attachments: readonly (ObjectOf<Attachments> | undefined)[]
   /** null takes a label off, absent ones stay. */
   labels?: Record<string, string | null>
   annotations?: Record<string, string | null>
+  /** Why a part of this is not what was asked for, where the rest of it could be: it is told as a hold is. */
+  problem?: { reason: string; message: string }
   resyncAfterSeconds?: number
 }
 
 /** A reason not to act on a decorated object: its attachments stay as they were last applied. */
 interface DecoratorHold {
   hold: { reason: string; message: string }
+  /** An object of another kind has no condition of this suite's: where people look for the reason instead. */
+  annotations?: Record<string, string | null>
   resyncAfterSeconds?: number
 }
 

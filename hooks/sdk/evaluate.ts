@@ -21,8 +21,9 @@ import {
 import { heldChildren } from './hold.ts'
 import { isRecord, type KubernetesObject } from './kubernetes.ts'
 import { groupKey, observe } from './observed.ts'
+import { quotaExceeded, refusalsOf } from './quota.ts'
 import { readResource, withDefaults } from './read.ts'
-import type { ResourceType } from './resources.ts'
+import { ResourceQuota, type ResourceType } from './resources.ts'
 import { describeProblems, type Problem } from './schema.ts'
 import type {
   CompositeRequest,
@@ -56,6 +57,9 @@ export interface Evaluation<Response> {
 
 /** After so many seconds a desired child that does not appear is taken to collide with somebody else's object. */
 export const nameTakenAfterSeconds = 10
+
+/** After so many seconds a desired child that a quota has no room for is taken to be refused. */
+const refusedAfterSeconds = 2
 
 /** Reasons that the SDK itself gives. */
 export const reasons = {
@@ -111,8 +115,11 @@ export function evaluateComposite(
   }
   const missing = request.finalizing ? [] : changes.filter(({ action }) => action === 'create')
   const status = request.parent.status as { conditions?: Condition[] } | undefined
-  const applied = appliedCondition(missing, status?.conditions, environment.now)
-  const nameTaken = applied.reason === reasons.nameTaken
+  const applied =
+    refusedByQuota(missing, children, definition.children, request.related, status?.conditions, environment.now) ??
+    appliedCondition(missing, status?.conditions, environment.now)
+  // Both wait for somebody to act.
+  const stuck = applied.reason === reasons.nameTaken || applied.reason === quotaExceeded
   const resyncAfterSeconds =
     missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
   return {
@@ -120,7 +127,7 @@ export function evaluateComposite(
       status: {
         ...answer.status,
         conditions: stampConditions(
-          summarize(answer.conditions, applied, nameTaken ? applied : undefined),
+          summarize(answer.conditions, applied, stuck ? applied : undefined),
           status?.conditions ?? [],
           environment.now,
           request.parent.metadata.generation,
@@ -130,7 +137,7 @@ export function evaluateComposite(
       ...(resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds }),
       ...(request.finalizing ? { finalized } : {}),
     },
-    ...(nameTaken ? { hold: { reason: applied.reason, message: applied.message } } : {}),
+    ...(stuck ? { hold: { reason: applied.reason, message: applied.message } } : {}),
     changes,
     cacheable: definition.clock !== true && missing.length === 0,
   }
@@ -152,8 +159,9 @@ export function evaluateDecorator(
   const cacheable = definition.clock !== true
   const final = request.finalizing ? { finalized: isFinal(answer) } : {}
   const again = answer.resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds: answer.resyncAfterSeconds }
+  const noted = answer.annotations === undefined ? {} : { annotations: answer.annotations }
   if ('hold' in answer) {
-    const response = { attachments: heldChildren(request.attachments), ...again, ...final }
+    const response = { attachments: heldChildren(request.attachments), ...noted, ...again, ...final }
     return { response, hold: answer.hold, changes: [], cacheable }
   }
   const attachments = answer.attachments.filter((attachment) => attachment !== undefined)
@@ -167,9 +175,10 @@ export function evaluateDecorator(
     const response = { attachments: heldChildren(request.attachments), ...again, ...final }
     return { response, hold: refusalOf(images), changes: [], cacheable }
   }
-  const { labels, annotations } = answer
+  const { labels, problem } = answer
   return {
-    response: { attachments, ...(labels && { labels }), ...(annotations && { annotations }), ...again, ...final },
+    response: { attachments, ...(labels && { labels }), ...noted, ...again, ...final },
+    ...(problem && { hold: problem }),
     changes: findChanges(attachments, request.attachments, namespace),
     cacheable,
   }
@@ -339,6 +348,33 @@ function summarize(
 
 function pick({ reason, message }: { reason: string; message: string }) {
   return { reason, message }
+}
+
+// Where a kind asks to see the quotas of its namespace: a child that one of them leaves no room for does not appear. One
+// that was created a moment ago may be counted already and not be seen yet, so it is given that moment.
+function refusedByQuota(
+  missing: readonly Change[],
+  children: readonly KubernetesObject[],
+  types: readonly ResourceType[],
+  related: ObservedGroups,
+  before: readonly Condition[] | undefined,
+  now: Date,
+): ConditionInput | undefined {
+  const quotas = Object.values(related[groupKey(ResourceQuota)] ?? {}) as ResourceQuota[]
+  const previous = findCondition(before, 'Applied')
+  if (missing.length === 0 || quotas.length === 0 || previous?.status !== 'False') return undefined
+  const seconds = (now.getTime() - Date.parse(previous.lastTransitionTime)) / 1000
+  if (seconds < refusedAfterSeconds) return undefined
+  const refusals = missing.flatMap(({ apiVersion, kind, name }) => {
+    const object = children.find(
+      (child) => groupKey(child) === groupKey({ apiVersion, kind }) && child.metadata.name === name,
+    )
+    const resource = types.find((type) => groupKey(type) === groupKey({ apiVersion, kind }))?.resource
+    if (object === undefined || resource === undefined) return []
+    return refusalsOf([{ what: `${kind}/${name}`, object, resource }], quotas)
+  })
+  if (refusals.length === 0) return undefined
+  return { type: 'Applied', status: 'False', reason: quotaExceeded, message: refusals.join('; ') }
 }
 
 // When somebody else's object has a child's name, Metacontroller neither says so nor tries again before the next

@@ -33,7 +33,7 @@ export const parseQuantity = remembering((text: string): Quantity | undefined =>
 export function canonicalQuantity(value: unknown): string | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined
   const quantity = parseQuantity(String(value))
-  return quantity === undefined ? undefined : format(quantity)
+  return quantity === undefined ? undefined : writeQuantity(quantity)
 }
 
 /** Less than, equal to or greater than zero, as left is to right. Throws a sentence for what is no quantity. */
@@ -60,7 +60,8 @@ function dividedUp(value: bigint, by: bigint): bigint {
   return value / by + (value % by === 0n ? 0n : 1n)
 }
 
-function format({ nano, format: style }: Quantity): string {
+/** A quantity in its canonical form. */
+export function writeQuantity({ nano, format: style }: Quantity): string {
   if (nano === 0n) return '0'
   const sign = nano < 0n ? '-' : ''
   const magnitude = nano < 0n ? -nano : nano

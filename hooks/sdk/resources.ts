@@ -55,6 +55,9 @@ export type ConfigMap = Wire<core.ConfigMap>
 export type Secret = Wire<core.Secret>
 export type ServiceAccount = Wire<core.ServiceAccount>
 export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
+export type Namespace = Wire<core.Namespace>
+export type ResourceQuota = Wire<core.ResourceQuota>
+export type LimitRange = Wire<core.LimitRange>
 export type Job = Wire<batch.Job>
 export type CronJob = Wire<batch.CronJob>
 export type PodDisruptionBudget = Wire<policy.PodDisruptionBudget>
@@ -73,6 +76,9 @@ export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
   'PersistentVolumeClaim',
   'persistentvolumeclaims',
 )
+export const Namespace = resourceType<Namespace>('v1', 'Namespace', 'namespaces', { namespaced: false })
+export const ResourceQuota = resourceType<ResourceQuota>('v1', 'ResourceQuota', 'resourcequotas')
+export const LimitRange = resourceType<LimitRange>('v1', 'LimitRange', 'limitranges')
 export const Job = resourceType<Job>('batch/v1', 'Job', 'jobs')
 export const CronJob = resourceType<CronJob>('batch/v1', 'CronJob', 'cronjobs')
 export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(

@@ -1,6 +1,6 @@
 // Database: PostgreSQL, MySQL or MongoDB from one resource.
 import { composite } from '../../sdk/definition.ts'
-import { PersistentVolumeClaim } from '../../sdk/resources.ts'
+import { PersistentVolumeClaim, ResourceQuota } from '../../sdk/resources.ts'
 import { children } from './children.ts'
 import { finalize } from './finalize.ts'
 import { claimLabels } from './names.ts'
@@ -25,8 +25,8 @@ export const database = composite({
   sync,
   finalize,
   // Claims are made by the StatefulSet controller, which labels them as it selects its pods, and belong to nobody: they
-  // are only looked at.
-  relatedTypes: [PersistentVolumeClaim],
+  // are only looked at. So are the quotas of the namespace, all of them.
+  relatedTypes: [PersistentVolumeClaim, ResourceQuota],
   // Labels that follow from the name alone: see evaluateCustomize for what Metacontroller 1.5 would mix up otherwise.
-  related: (db) => [{ type: PersistentVolumeClaim, labels: claimLabels(db) }],
+  related: (db) => [{ type: PersistentVolumeClaim, labels: claimLabels(db) }, { type: ResourceQuota }],
 })

@@ -25,6 +25,8 @@ export interface World {
   children: ObservedGroups
   /** PersistentVolumeClaims, which belong to nobody. */
   claims: Record<string, KubernetesObject>
+  /** ResourceQuotas of the namespace. */
+  quotas: Record<string, KubernetesObject>
   keys: [CredentialKey, ...CredentialKey[]]
   now: Date
   imageRegistry: string
@@ -40,6 +42,7 @@ export function createWorld(spec: Spec = {}, name = 'orders'): World {
     },
     children: emptyGroups(),
     claims: {},
+    quotas: {},
     keys,
     now: new Date('2026-03-01T12:00:00Z'),
     imageRegistry: '',
@@ -59,7 +62,7 @@ export function ask(world: World, finalizing = false): Evaluation<CompositeRespo
       controller: { apiVersion: 'metacontroller.k8s.io/v1alpha1', kind: 'CompositeController', metadata: {} },
       parent: world.parent,
       children: world.children,
-      related: { 'PersistentVolumeClaim.v1': world.claims },
+      related: { 'PersistentVolumeClaim.v1': world.claims, 'ResourceQuota.v1': world.quotas },
       finalizing,
     },
     { now: world.now, credentials: createCredentials(world.keys), settings: { imageRegistry: world.imageRegistry } },

@@ -1,0 +1,65 @@
+// What the quotas of its namespace refuse a Database: pods, claims, and the pods of its Jobs. None of these are children
+// that Metacontroller could miss, and those who make them say so in Events alone.
+import type { ConditionInput } from '../../sdk/conditions.ts'
+import type { Context } from '../../sdk/definition.ts'
+import type { KubernetesObject } from '../../sdk/kubernetes.ts'
+import { type Missing, quotaCondition, refusalsOf } from '../../sdk/quota.ts'
+import { Job, PersistentVolumeClaim, ResourceQuota, StatefulSet } from '../../sdk/resources.ts'
+import type { DatabaseChildren } from './children.ts'
+import { jobOutcome } from './jobs.ts'
+import { names } from './names.ts'
+import type { Database } from './schema.ts'
+
+/** The condition `QuotaExceeded`; undefined while nothing is refused. */
+export function quotaOf(
+  db: Database,
+  { observed, related }: Pick<Context<DatabaseChildren>, 'observed' | 'related'>,
+): ConditionInput | undefined {
+  const statefulSet = observed.get(StatefulSet, names(db).statefulSet)
+  const claimed = (ordinal: number) => related.get(PersistentVolumeClaim, names(db).claim(ordinal)) !== undefined
+  const missing = [
+    ...(statefulSet === undefined ? [] : missingOf(statefulSet, claimed)),
+    ...observed.list(Job).flatMap(missingPod),
+  ]
+  return quotaCondition(refusalsOf(missing, related.list(ResourceQuota)))
+}
+
+function missingOf({ metadata, spec, status }: StatefulSet, claimed: (ordinal: number) => boolean): Missing[] {
+  const wanted = spec?.replicas ?? 1
+  const of = `of StatefulSet/${metadata.name}`
+  const pods = wanted - (status?.replicas ?? 0)
+  const claims = Array.from({ length: wanted }, (_, ordinal) => claimed(ordinal)).filter((there) => !there).length
+  const [template] = spec?.volumeClaimTemplates ?? []
+  const claim: KubernetesObject = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {},
+    spec: template?.spec,
+  }
+  return [
+    {
+      what: `${pods === 1 ? 'pod' : 'pods'} ${of}`,
+      object: podOf(spec?.template?.spec),
+      resource: 'pods',
+      count: pods,
+    },
+    {
+      what: `${claims === 1 ? 'claim' : 'claims'} ${of}`,
+      object: claim,
+      resource: 'persistentvolumeclaims',
+      count: template === undefined ? 0 : claims,
+    },
+  ]
+}
+
+function missingPod(job: Job): Missing[] {
+  const { active = 0, succeeded = 0 } = job.status ?? {}
+  if (jobOutcome(job) !== 'running' || job.spec?.suspend === true || active + succeeded > 0) return []
+  return [
+    { what: `pod of Job/${job.metadata.name}`, object: podOf(job.spec?.template?.spec), resource: 'pods', count: 1 },
+  ]
+}
+
+function podOf(spec: object | undefined): KubernetesObject {
+  return { apiVersion: 'v1', kind: 'Pod', metadata: {}, spec: spec ?? {} }
+}
