@@ -5,13 +5,14 @@ import { type Admission, evaluateDefaults, evaluateValidation } from '../sdk/adm
 import { convertObject, titleOf } from '../sdk/convert.ts'
 import { type Composite, hookName } from '../sdk/definition.ts'
 import type { Environment } from '../sdk/evaluate.ts'
+import { foreseeShortages } from '../sdk/foresight.ts'
 import type { KubernetesObject } from '../sdk/kubernetes.ts'
+import type { ResourceQuota } from '../sdk/resources.ts'
 import type { Body } from './body.ts'
 import { internalError, refuse } from './errors.ts'
 import type { HookService } from './hook.ts'
 import { logFailure } from './log.ts'
 import type { Outcome } from './metrics.ts'
-import { foresee, type Quotas } from './quotas.ts'
 import { parseBody } from './request.ts'
 import {
   type AdmissionReview,
@@ -26,6 +27,12 @@ import {
 
 /** Who may ask, by a hook that lets others not through; empty where anybody may. */
 export type Guard = HookService['authenticate']
+
+/** The ResourceQuotas of the cluster, as far as they are known. */
+export interface Quotas {
+  of(namespace: string): readonly ResourceQuota[]
+  close(): Promise<void>
+}
 
 export type AdmissionService = Pick<HookService, 'credentials' | 'settings' | 'now' | 'metrics' | 'traces'> & {
   guard: Guard
@@ -116,7 +123,8 @@ function validate(
     )
     return { outcome: 'denied', body: denied(review, definition, problems, warnings) }
   }
-  const foreseen = foresee(definition, { namespace, children, before: childrenBefore }, service.quotas)
+  const quotas = namespace === undefined ? [] : (service.quotas?.of(namespace) ?? [])
+  const foreseen = foreseeShortages(children ?? [], childrenBefore ?? [], definition.children, quotas)
   return { outcome: 'allowed', body: allowed(review, [...warnings, ...foreseen]) }
 }
 

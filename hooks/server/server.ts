@@ -8,7 +8,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type pino from 'pino'
 import type { Credentials } from '../sdk/credentials.ts'
 import { type Definition, hookName, type Settings } from '../sdk/definition.ts'
-import { addAdmission, admissionHooksOf } from './admission.ts'
+import { addAdmission, admissionHooksOf, type Quotas } from './admission.ts'
 import { type Authentication, authenticator, certificateCheck, createTokens, type Tokens } from './authentication.ts'
 import { readBody } from './body.ts'
 import type { Build } from './build.ts'
@@ -20,7 +20,6 @@ import { addHook, hooksOf } from './hook.ts'
 import { createLogger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
 import { addMetrics, addProbes, type Probed } from './probes.ts'
-import type { Quotas } from './quotas.ts'
 import type { Traced, Traces } from './traces.ts'
 
 export interface ServerOptions {

@@ -4,6 +4,7 @@ import { Agent, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { definitions as kinds } from '../../hooks/kinds/index.ts'
+import type { ResourceQuota } from '../../hooks/sdk/resources.ts'
 import { parcel } from '../sdk/parcel.ts'
 import { makeCertificates } from './certificates.ts'
 import { credentials, testServer } from './harness.ts'
@@ -140,6 +141,50 @@ t.test('images outside the allow-list are refused, whoever wrote them into the a
   const named = { ...object, spec: { ...spec, image: { repository: 'evil/postgres' } } }
   t.match((await app.inject(validating(review({ object: named }), 'database'))).json().response, {
     status: { details: { causes: [{ field: 'spec.image.repository' }] } },
+  })
+})
+
+t.test('who asks for more than the quotas leave is warned, and not refused', async (t) => {
+  const quota = (name: string, hard: object, used: object, spec = {}): ResourceQuota => {
+    const status = { hard, used } as NonNullable<ResourceQuota['status']>
+    return { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name }, spec, status }
+  }
+  const known: Record<string, ResourceQuota[]> = {
+    shop: [
+      quota('team', { 'requests.cpu': '4', pods: '10' }, { 'requests.cpu': '2500m', pods: '3' }),
+      quota('best-effort', { pods: '1' }, { pods: '1' }, { scopes: ['BestEffort'] }),
+      quota('new', {}, {}),
+    ],
+  }
+  const quotas = { of: (namespace: string) => known[namespace] ?? [], close: async () => undefined }
+  const { app } = await testServer({ definitions: served, admission: 'open', quotas })
+  t.teardown(() => app.close())
+  const ask = async (after: object, before?: object) =>
+    (await app.inject(validating(parcelReview(after, before)))).json().response
+  const resources = { cpu: '500m' }
+  t.match(await ask({ replicas: 3, resources }), { allowed: true, warnings: undefined }, 'all of what is left')
+  t.match(await ask({ replicas: 4, resources }), {
+    allowed: true,
+    warnings: ['ResourceQuota/team leaves too little: requests.cpu: 2500m of 4 used, 2 more needed'],
+  })
+  t.match(await ask({ replicas: 8, resources }), {
+    warnings: [/requests\.cpu: 2500m of 4 used, 4 more needed; pods: 3 of 10 used, 8 more needed$/],
+  })
+  t.match(
+    await ask({ replicas: 5, resources }, { replicas: 2, resources }),
+    { warnings: undefined },
+    'only what is new',
+  )
+  t.match(await ask({ replicas: 6, resources }, { replicas: 2, resources }), { warnings: [/2 more needed/] })
+  t.match(await ask({ replicas: 1 }), { warnings: [/^ResourceQuota\/best-effort leaves too little: pods/] })
+
+  t.comment('volumes of a Database count too')
+  known.shop = [quota('storage', { 'requests.storage': '25Gi', persistentvolumeclaims: '9' }, {})]
+  const spec = { engine: 'postgresql', version: '17.2', storage: { size: '10Gi' }, replicas: 3 }
+  const object = { apiVersion: 'example.com/v1', kind: 'Database', metadata: { name: 'a', namespace: 'shop' }, spec }
+  t.match((await app.inject(validating(review({ object }), 'database'))).json().response, {
+    allowed: true,
+    warnings: ['ResourceQuota/storage leaves too little: requests.storage: 0 of 25Gi used, 30Gi more needed'],
   })
 })
 
