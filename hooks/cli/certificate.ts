@@ -1,5 +1,6 @@
 // operator-hooks certificate: what a cluster without cert-manager needs for the API server to trust the service.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { webhookConfigurations } from '../generate/admission.ts'
 import { hookService } from '../generate/controllers.ts'
 import { customResourceDefinition } from '../generate/crd.ts'
@@ -35,6 +36,11 @@ const manual = {
       value: 'NAMESPACE/NAME',
       help: 'the Service that is called (default operator-hooks/operator-hooks)',
     },
+    url: {
+      type: 'string',
+      value: 'URL',
+      help: 'where the service is outside of the cluster, such as https://10.0.0.5:8443',
+    },
     days: { type: 'string', default: '365', value: 'DAYS', help: 'for how long the certificate is good' },
     output: manifestsFlag,
   },
@@ -47,15 +53,17 @@ kubectl -n operator-hooks get secret ${authoritySecret} -o yaml | operator-hooks
 
 /** Runs the command in a given shell. */
 export function certificate(args: readonly string[], shell: Shell): Promise<number> {
-  return runCommand(manual, args, shell, async ({ authority: file, service: at, days: text, output }) => {
+  return runCommand(manual, args, shell, async ({ authority: file, service: at, url, days: text, output }) => {
     if (shell.interactive)
       throw usageError('this prints private keys: pipe it into kubectl, or into a file that only you read')
     const days = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0
     if (days < 1 || days > authorityDays) throw usageError(`--days takes 1 to ${authorityDays}, not "${text}"`)
+    if (at !== undefined && url !== undefined) throw usageError('give either --url or --service')
     const service = at === undefined ? hookService : readService(at)
+    const names = url === undefined ? namesOf(service) : [hostOf(url)]
     const authority = file === undefined ? await makeAuthority() : await readAuthority(file, shell)
-    const serving = await makeServing(authority, service, days)
-    const options = { service, caBundle: Buffer.from(authority.cert).toString('base64') }
+    const serving = await makeServing(authority, names, days)
+    const options = { service, ...(url && { url }), caBundle: Buffer.from(authority.cert).toString('base64') }
     const converting = shell.definitions.filter(
       (definition) => definition.controller === 'composite' && definition.conversions !== undefined,
     )
@@ -86,21 +94,31 @@ async function makeAuthority(): Promise<Pair> {
   ])
 }
 
-async function makeServing(
-  authority: Pair,
-  { namespace, name }: { namespace: string; name: string },
-  days: number,
-): Promise<Pair> {
-  // The API server asks for name.namespace.svc, Metacontroller for name.namespace.
-  const names = [`${name}.${namespace}.svc`, `${name}.${namespace}`, `${name}.${namespace}.svc.cluster.local`]
+// The API server asks for name.namespace.svc, Metacontroller for name.namespace.
+function namesOf({ namespace, name }: { namespace: string; name: string }): string[] {
+  return [`${name}.${namespace}.svc`, `${name}.${namespace}`, `${name}.${namespace}.svc.cluster.local`]
+}
+
+function hostOf(url: string): string {
+  const { protocol, hostname = '' } = URL.parse(url) ?? {}
+  if (protocol !== 'https:')
+    throw usageError(`--url takes an https address such as https://10.0.0.5:8443, not "${url}"`)
+  return hostname.replace(/^\[|\]$/g, '')
+}
+
+async function makeServing(authority: Pair, names: readonly string[], days: number): Promise<Pair> {
+  const [first = ''] = names
   return generated(
-    `${name}.${namespace}.svc`,
+    first,
     days,
     [
       { name: 'basicConstraints', cA: false, critical: true },
       { name: 'keyUsage', digitalSignature: true, critical: true },
       { name: 'extKeyUsage', serverAuth: true },
-      { name: 'subjectAltName', altNames: names.map((value) => ({ type: 2, value })) },
+      {
+        name: 'subjectAltName',
+        altNames: names.map((name) => (isIP(name) === 0 ? { type: 2, value: name } : { type: 7, ip: name })),
+      },
     ],
     authority,
   )

@@ -66,6 +66,14 @@ t.test('another Service has other names', async (t) => {
   })
 })
 
+t.test('outside of the cluster it is for the address that is called', async (t) => {
+  const { output } = await ran(['--url', 'https://127.0.0.1:8443'])
+  const [, secret, , validating] = parseAllDocuments(output).map((document) => document.toJS() as KubernetesObject)
+  t.equal(certificateIn(secret).checkIP('127.0.0.1'), '127.0.0.1')
+  t.match(validating, { webhooks: [{ clientConfig: { url: 'https://127.0.0.1:8443/admission/parcel/validate' } }] })
+  t.match(await ran(['--url', 'http://a']), { code: 2, errors: /--url takes an https address/ })
+})
+
 t.test('keys go to no terminal, and mistakes are told without them', async (t) => {
   const { code, output, errors } = await ran([], '', true)
   t.same([code, output], [2, ''])
