@@ -10,7 +10,8 @@ import {
 } from '../sdk/definition.ts'
 import { fieldBelow, valueAt } from '../sdk/fields.ts'
 import { groupOf, type KubernetesObject, versionOf } from '../sdk/kubernetes.ts'
-import { type Problem, parse } from '../sdk/schema.ts'
+import { readResource } from '../sdk/read.ts'
+import type { Problem } from '../sdk/schema.ts'
 import { selectorOf } from '../simulator/selectors.ts'
 import { inputError } from './command.ts'
 import { describePlace, type SourceObject } from './documents.ts'
@@ -56,8 +57,7 @@ export function findProblems({ definition, object, source }: Subject): Problem[]
   const { version } = storedVersion(definition)
   const spec = object.spec ?? {}
   const problems = [...misnamed(object), ...unknownFields(version.spec, spec, 'spec')]
-  const parsed = parse(version.spec, spec, 'spec')
-  problems.push(...(parsed.problems ?? []))
+  problems.push(...(readResource(definition, object, { settings: { imageRegistry: '' } }).problems ?? []))
   const lineOf = ({ field }: Problem) => source.place(field).line
   return problems.sort((left, right) => lineOf(left) - lineOf(right))
 }

@@ -159,12 +159,7 @@ export type Converted<Spec = Record<string, unknown>, Status = Record<string, un
  * The way from one version to the stored one and back. Neither adds a field (the API server does the defaulting) and
  * neither loses one: what the other version has no place for goes into an annotation (see `carry` in convert.ts).
  */
-export interface Conversion<
-  Own extends Convertible = Convertible,
-  Stored extends Convertible = Convertible,
-  ToStored = Converted,
-  ToOwn = Converted,
-> {
+export interface Conversion<Own = Convertible, Stored = Convertible, ToStored = Converted, ToOwn = Converted> {
   toStorage(object: Own): ToStored
   fromStorage(object: Stored): ToOwn
 }
@@ -276,6 +271,13 @@ type SpecOf<V> = V extends { spec: infer Spec extends z.ZodType } ? z.output<Spe
 type StatusOf<V> = V extends { status: infer Status extends z.ZodType } ? z.output<Status> : never
 type ConvertibleOf<V> = Convertible<InputOf<V>, StatusOf<V>>
 type ConvertedOf<V> = Converted<InputOf<V>, StatusOf<V>>
+/** The conversion between a version and the stored one, as their schemas have it. */
+export type ConversionOf<Own, Stored> = Conversion<
+  ConvertibleOf<Own>,
+  ConvertibleOf<Stored>,
+  ConvertedOf<Stored>,
+  ConvertedOf<Own>
+>
 type ContextOf<Children extends ResourceType, Clock> = true extends Clock ? ClockContext<Children> : Context<Children>
 
 interface CompositeOptions<
@@ -288,12 +290,7 @@ interface CompositeOptions<
   readonly versions: Versions
   readonly storage: Storage
   readonly conversions?: {
-    readonly [V in Exclude<keyof Versions, Storage>]?: Conversion<
-      ConvertibleOf<Versions[V]>,
-      ConvertibleOf<Versions[Storage]>,
-      ConvertedOf<Versions[Storage]>,
-      ConvertedOf<Versions[V]>
-    >
+    readonly [V in Exclude<keyof Versions, Storage>]?: ConversionOf<Versions[V], Versions[Storage]>
   }
   readonly children: readonly Children[]
   readonly clock?: Clock
