@@ -1,5 +1,5 @@
 // The hook service: HTTP around the pure functions of the definitions. It knows no kind by name.
-import { randomUUID } from 'node:crypto'
+import { randomUUID, X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
@@ -37,7 +37,7 @@ export interface ServerOptions {
   /** Those that `authentication: 'token'` accepts. */
   tokens?: Tokens
   limits?: Partial<Limits>
-  /** Serves HTTPS. To exchange certificates later: `(app.server as https.Server).setSecureContext`. */
+  /** Serves HTTPS. `app.exchange()` takes another certificate later. */
   tls?: SecureContextOptions
   /** What runs: told by /version, and part of every ETag. A build of its own unless given. */
   build?: Build
@@ -93,6 +93,13 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.decorateRequest('outcome', undefined)
   app.decorateRequest('span', undefined)
   app.decorate('stop', capacity.stop)
+  const certify = ({ cert }: SecureContextOptions) => metrics.certified(expiryOf(cert))
+  if (tls !== undefined) certify(tls)
+  app.decorate('exchange', (next: SecureContextOptions) => {
+    if (!(app.server instanceof https.Server)) throw new Error('this server does not speak TLS')
+    app.server.setSecureContext(next)
+    certify(next)
+  })
   app.addHook('preClose', async () => capacity.stop())
   app.addHook('onClose', async () => {
     capacity.close()
@@ -142,9 +149,17 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** From now on hooks are answered 429 and /readyz says so. */
     stop(): void
+    /** New connections get this certificate from now on, and are asked for one of these authorities. */
+    exchange(tls: SecureContextOptions): void
     /** The second server of `metricsApart`. */
     probes: FastifyInstance | undefined
   }
+}
+
+// Of a chain the first certificate counts, which is what X509Certificate reads.
+function expiryOf(cert: SecureContextOptions['cert']): Date {
+  const [first] = [cert].flat()
+  return first === undefined ? new Date(0) : new Date(new X509Certificate(first).validTo)
 }
 
 // The second server: it closes with the first.
