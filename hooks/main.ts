@@ -64,11 +64,8 @@ export async function handler(event: unknown, context: object): Promise<unknown>
 let lambda: ReturnType<typeof startLambda> | undefined
 
 async function startLambda() {
-  const [{ createHandler }, { definitions }] = await Promise.all([
-    import('./server/lambda.ts'),
-    import('./kinds/index.ts'),
-  ])
-  return createHandler(definitions, process.env)
+  const [{ createHandler }, { suite }] = await Promise.all([import('./server/lambda.ts'), import('./kinds/index.ts')])
+  return createHandler(suite, process.env)
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2))

@@ -22,6 +22,8 @@ export interface ClusterReader {
   /** The object, or undefined when there is none, or no such kind. */
   get(type: Listed, name: string, namespace: string | undefined): Promise<KubernetesObject | undefined>
   list(type: Listed, namespace: string | undefined, labelSelector?: string): Promise<KubernetesObject[]>
+  /** Whether the API server has such a kind. */
+  serves(type: Pick<Listed, 'apiVersion' | 'resource'>): Promise<boolean>
   /** What one rule of a customize answer selects. */
   related(rule: RelatedResourceRule): Promise<KubernetesObject[]>
 }
@@ -75,6 +77,11 @@ export async function connect(kubeconfig: string | undefined, context: string | 
     async get(type, name, namespace) {
       const found = await ask(`${pathOf(type, namespace)}/${encodeURIComponent(name)}`)
       return isObject(found) ? found : undefined
+    },
+    async serves({ apiVersion, resource }) {
+      const answer = await ask(apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`)
+      const resources = isRecord(answer) && Array.isArray(answer.resources) ? answer.resources.filter(isRecord) : []
+      return resources.some(({ name }) => name === resource)
     },
     list: (type, namespace, labelSelector) => listAt(`${pathOf(type, namespace)}${query({ labelSelector })}`),
     async related({ apiVersion, resource, namespace, names, labelSelector }) {

@@ -4,7 +4,7 @@ import type { KubernetesObject, ObjectReference } from '../sdk/kubernetes.ts'
 import { connect } from './cluster.ts'
 import { inputError, type Manual, runCommand, usageError } from './command.ts'
 import { describePlace, readSources } from './documents.ts'
-import { filenameFlag, reportFlag } from './flags.ts'
+import { contextFlag, filenameFlag, kubeconfigFlag, reportFlag } from './flags.ts'
 import { type ChildForecast, type Forecast, type ForecastOptions, forecast } from './forecast.ts'
 import { credentialsFromFile } from './keys.ts'
 import { observeSubjects } from './observe.ts'
@@ -32,8 +32,8 @@ const manual = {
       value: 'FILE',
       help: 'objects that exist, as kubectl get -o yaml prints them, instead of a cluster; /dev/null: none',
     },
-    kubeconfig: { type: 'string', value: 'FILE', help: 'the cluster to read; default KUBECONFIG, then ~/.kube/config' },
-    context: { type: 'string', value: 'NAME', help: "the kubeconfig's context" },
+    kubeconfig: kubeconfigFlag,
+    context: contextFlag,
     namespace: {
       type: 'string',
       short: 'n',

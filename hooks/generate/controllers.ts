@@ -1,7 +1,14 @@
 // One CompositeController or DecoratorController for each definition, as Metacontroller 4.17 takes them. What 1.5
 // does not know (version, etag) its CRDs prune, and the hooks answer both.
 // https://metacontroller.github.io/metacontroller/api/compositecontroller.html
-import { type Composite, type Decorator, type Definition, hookName, storedVersion } from '../sdk/definition.ts'
+import {
+  type Composite,
+  type Decorator,
+  type Definition,
+  hasFinalize,
+  hookName,
+  storedVersion,
+} from '../sdk/definition.ts'
 import type { ResourceType, UpdateMethod } from '../sdk/resources.ts'
 
 export interface ControllerOptions {
@@ -32,7 +39,7 @@ interface DecoratorController {
   metadata: Metadata
   spec: {
     resyncPeriodSeconds: number
-    resources: (Resource & { labelSelector?: object; annotationSelector?: object })[]
+    resources: (Resource & { ignoreStatusChanges?: true; labelSelector?: object; annotationSelector?: object })[]
     attachments: Child[]
     hooks: Hooks
   }
@@ -51,7 +58,7 @@ interface Hook {
 
 type Hooks = { sync: Hook; finalize?: Hook; customize?: Hook }
 type HookPath = keyof Hooks
-type Metadata = { name: string; labels: Record<string, string> }
+type Metadata = { name: string; labels: Record<string, string>; annotations?: Readonly<Record<string, string>> }
 type Resource = { apiVersion: string; resource: string }
 type Child = Resource & { updateStrategy: { method: UpdateMethod } }
 
@@ -99,12 +106,13 @@ function decorator(definition: Decorator, options: ControllerOptions): Decorator
   return {
     apiVersion: 'metacontroller.k8s.io/v1alpha1',
     kind: 'DecoratorController',
-    metadata: metadata(definition),
+    metadata: { ...metadata(definition), ...(definition.parameters && { annotations: definition.parameters }) },
     spec: {
       resyncPeriodSeconds: definition.resyncPeriodSeconds ?? defaultResyncPeriodSeconds,
-      resources: definition.resources.map(({ type, labelSelector, annotationSelector }) => ({
+      resources: definition.resources.map(({ type, ignoreStatusChanges, labelSelector, annotationSelector }) => ({
         apiVersion: type.apiVersion,
         resource: type.resource,
+        ...(ignoreStatusChanges ? ({ ignoreStatusChanges: true } as const) : {}),
         ...(labelSelector ? { labelSelector } : {}),
         ...(annotationSelector ? { annotationSelector } : {}),
       })),
@@ -126,7 +134,7 @@ function child({ apiVersion, resource, updateMethod }: ResourceType): Child {
 function hooks(definition: Definition, options: ControllerOptions): Hooks {
   return {
     sync: hook(definition, 'sync', options),
-    ...(definition.finalize ? { finalize: hook(definition, 'finalize', options) } : {}),
+    ...(hasFinalize(definition) ? { finalize: hook(definition, 'finalize', options) } : {}),
     ...(definition.related ? { customize: hook(definition, 'customize', options) } : {}),
   }
 }
@@ -136,7 +144,7 @@ function hook(definition: Definition, which: HookPath, { url, service }: Control
   const at = url === undefined ? { service: service ?? hookService, path } : { url: `${url.replace(/\/$/, '')}${path}` }
   // Without both times Metacontroller's cache leaks, or its controller does not start. customize has a cache of its own.
   const etag =
-    definition.clock === true || which === 'customize'
+    which === 'customize'
       ? {}
       : { etag: { enabled: true, cacheTimeoutSeconds: 3600, cacheCleanupSeconds: 600 } as const }
   return { version: 'v2', webhook: { ...at, timeout: '10s', ...etag } }

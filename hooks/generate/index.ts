@@ -52,10 +52,13 @@ export function generateAll(
   files.set('metacontroller/kustomization.yaml', kustomization(composites.map((one) => `${controllerName(one)}.yaml`)))
   // Each decorator names APIs that not every cluster has, so each is installed by itself, permissions included.
   for (const decorator of definitions.filter((definition) => definition.controller === 'decorator')) {
-    const folder = `metacontroller/decorators/${decorator.name}`
-    files.set(`${folder}/controller.yaml`, generatedYaml(controllerOf(decorator, options)))
-    files.set(`${folder}/rbac.yaml`, generatedYaml(...controllerRbac(`operator-hooks-${decorator.name}`, [decorator])))
-    files.set(`${folder}/kustomization.yaml`, kustomization(['rbac.yaml', 'controller.yaml']))
+    const rbac = generatedYaml(...controllerRbac(`operator-hooks-${decorator.name}`, [decorator]))
+    const variants = { 'metacontroller/decorators': options, 'deploy/generated/https/decorators': https }
+    for (const [folder, to] of Object.entries(variants)) {
+      files.set(`${folder}/${decorator.name}/controller.yaml`, generatedYaml(controllerOf(decorator, to)))
+      files.set(`${folder}/${decorator.name}/rbac.yaml`, rbac)
+      files.set(`${folder}/${decorator.name}/kustomization.yaml`, kustomization(['rbac.yaml', 'controller.yaml']))
+    }
   }
   const rbac = {
     metacontroller: metacontrollerRbac(),

@@ -2,9 +2,10 @@
 import type * as z from 'zod'
 import type { ConditionInput } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
+import type { Marks, Notice } from './decorated.ts'
 import type { ObjectMeta, ObjectType } from './kubernetes.ts'
 import type { Observed } from './observed.ts'
-import type { ObjectOf, PolicyRule, ResourceType } from './resources.ts'
+import { type ObjectOf, type PolicyRule, type ResourceType, resourceType } from './resources.ts'
 import type { Problem, ValidationRule } from './schema.ts'
 
 /** A column of `kubectl get`: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#additional-printer-columns */
@@ -175,7 +176,7 @@ interface Shared {
   readonly description: string
   /** Seconds after which an unchanged parent is looked at again; 30 unless given. */
   readonly resyncPeriodSeconds?: number
-  /** True when the answer depends on the time by itself: then `now` is in the context and answers carry no ETag. */
+  /** True when an answer may depend on the time by itself: then `now` is in the context, and an answer that read it carries no ETag. */
   readonly clock?: boolean
   /** The kinds that `related` may ask for: Metacontroller is allowed to read these and no others. */
   readonly relatedTypes?: readonly ResourceType[]
@@ -217,27 +218,36 @@ export interface Composite<
 }
 
 /** What a DecoratorController adds to an object that another owns. */
-export interface Decoration<Attachments extends ResourceType = ResourceType> {
+export interface Decoration<Attachments extends ResourceType = ResourceType> extends Marks {
   attachments: readonly (ObjectOf<Attachments> | undefined)[]
-  /** null takes a label off, absent ones stay. */
-  labels?: Record<string, string | null>
-  annotations?: Record<string, string | null>
-  /** Why a part of this is not what was asked for, where the rest of it could be: it is told as a hold is. */
-  problem?: { reason: string; message: string }
+  /** What somebody should look at although the rest was done: it stands in an annotation for as long as it is answered. */
+  notice?: Notice | undefined
   resyncAfterSeconds?: number
 }
 
 /** A reason not to act on a decorated object: its attachments stay as they were last applied. */
-interface DecoratorHold {
-  hold: { reason: string; message: string }
-  /** An object of another kind has no condition of this suite's: where people look for the reason instead. */
-  annotations?: Record<string, string | null>
+export interface DecoratorHold {
+  hold: Notice
   resyncAfterSeconds?: number
 }
 
+/** What a decorator's functions are given beside the object. */
+export interface DecoratorContext<Attachments extends ResourceType = ResourceType> extends ClockContext<Attachments> {
+  /** The decorator's `parameters`, as the annotations of its DecoratorController in this cluster have them. */
+  parameters: Readonly<Record<string, string>>
+}
+
 /** The objects that a DecoratorController looks at. */
-export interface Decorated {
-  type: ResourceType
+export interface Decorated<Target extends ResourceType = ResourceType> {
+  type: Target
+  /** Of a kind of this suite: its spec is checked and defaulted, as for the kind's own `sync`. See `objectsOf`. */
+  definition?: Composite
+  /** True where the answer does not depend on the object's status: a change of that alone is no reason to ask again. */
+  ignoreStatusChanges?: boolean
+  /**
+   * Only these. Metacontroller lets an object that is selected no longer go by way of `finalize`, so a decorator that
+   * selects gets one of the SDK's own, and its objects a finalizer.
+   */
   labelSelector?: { matchLabels?: Record<string, string>; matchExpressions?: Expression[] }
   annotationSelector?: { matchAnnotations?: Record<string, string>; matchExpressions?: Expression[] }
 }
@@ -254,14 +264,30 @@ export interface Decorator<Target extends ResourceType = ResourceType, Attachmen
   readonly controller: 'decorator'
   /** Names the DecoratorController and its route, /hooks/<name>/sync. */
   readonly name: string
-  readonly resources: readonly (Decorated & { type: Target })[]
+  readonly resources: readonly Decorated<Target>[]
   readonly attachments: readonly Attachments[]
-  sync(object: ObjectOf<Target>, context: ClockContext<Attachments>): Decoration<Attachments> | DecoratorHold
+  /** The annotation in which a notice stands, where it belongs with others; `decorators.example.com/<name>` otherwise. */
+  readonly noticeAnnotation?: string
+  /** All labels and annotations that it ever sets on an object: one that an answer does not state is taken off. */
+  readonly sets?: { readonly labels?: readonly string[]; readonly annotations?: readonly string[] }
+  /**
+   * What differs between clusters and is for their administrators to say, such as the namespace that Velero runs in: by
+   * annotation of the DecoratorController, with its default.
+   */
+  readonly parameters?: Readonly<Record<string, string>>
+  sync(object: ObjectOf<Target>, context: DecoratorContext<Attachments>): Decoration<Attachments> | DecoratorHold
   finalize?(
     object: ObjectOf<Target>,
-    context: ClockContext<Attachments>,
+    context: DecoratorContext<Attachments>,
   ): (Decoration<Attachments> & { finalized: boolean }) | DecoratorHold
   related?(object: ObjectOf<Target>): readonly Related[]
+}
+
+/** Whether Metacontroller asks before it lets an object go: see `Decorated` for decorators without a `finalize`. */
+export function hasFinalize(definition: Composite | Decorator): boolean {
+  if (definition.finalize !== undefined) return true
+  if (definition.controller === 'composite') return false
+  return definition.resources.some(({ labelSelector, annotationSelector }) => labelSelector ?? annotationSelector)
 }
 
 export type Definition = Composite | Decorator
@@ -333,11 +359,26 @@ export function composite<
 }
 
 /** Defines what is added to objects of other kinds; typed like `composite`. */
-export function decorator<Target extends ResourceType, Attachments extends ResourceType>(
-  options: Omit<Decorator<Target, Attachments>, 'controller'>,
+export function decorator<const Rules extends readonly Decorated[], Attachments extends ResourceType>(
+  options: Omit<Decorator<Rules[number]['type'], Attachments>, 'controller' | 'resources'> & { resources: Rules },
 ): Decorator {
   return { ...options, controller: 'decorator' }
 }
+
+/**
+ * The objects of a kind of this suite, for a decorator's `resources`: `objectsOf<Database>(database)`. They come checked
+ * and defaulted; one that is invalid is left as it is, since its own conditions say what is wrong.
+ */
+export function objectsOf<Resource extends { apiVersion: string; kind: string; metadata: ObjectMeta }>(
+  definition: Composite,
+): Decorated<ResourceType<AsObject<Resource>>> {
+  const { apiVersion, kind } = parentType(definition)
+  const namespaced = definition.scope === 'Namespaced'
+  return { type: resourceType(apiVersion, kind, definition.plural, { namespaced }), definition }
+}
+
+/** An interface as a type that any object of the API can be. */
+type AsObject<Resource> = { [Field in keyof Resource]: Resource[Field] }
 
 /** The stored version of a kind, and the apiVersion it makes with the group. */
 export function storedVersion(definition: Composite): { version: Version; apiVersion: string } {

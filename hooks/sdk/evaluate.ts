@@ -7,6 +7,7 @@ import { findChanges } from './changes.ts'
 import { findFault } from './check.ts'
 import { type Condition, type ConditionInput, findCondition, stampConditions } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
+import { type Marks, marksOf, missingNotice, type Notice } from './decorated.ts'
 import {
   type Answer,
   type ClockContext,
@@ -84,19 +85,18 @@ export function evaluateComposite(
     if (finalizing && isEmpty(request.children)) return released(request)
     return held(definition, request, environment, { hold: refusalOf(problems) })
   }
-  const context = contextOf(definition, request.children, request.related, namespace, environment)
+  const { context, clock } = contextOf(definition, request.children, request.related, namespace, environment)
   const answer: Answer | FinalAnswer | Hold =
     finalizing && definition.finalize !== undefined
       ? definition.finalize(parent, context)
       : definition.sync(parent, context)
-  if ('hold' in answer) return held(definition, request, environment, answer)
+  if ('hold' in answer) return held(definition, request, environment, answer, !clock.read)
 
   const children = answer.children.filter((child) => child !== undefined)
   const fault = findFault(children, definition.children, namespace)
   if (fault !== undefined) {
-    const evaluation = held(definition, request, environment, {
-      hold: { reason: reasons.invalidChild, message: fault },
-    })
+    const hold = { hold: { reason: reasons.invalidChild, message: fault } }
+    const evaluation = held(definition, request, environment, hold, !clock.read)
     return { ...evaluation, defect: fault }
   }
   const finalized = isFinal(answer)
@@ -139,7 +139,7 @@ export function evaluateComposite(
     },
     ...(stuck ? { hold: { reason: applied.reason, message: applied.message } } : {}),
     changes,
-    cacheable: definition.clock !== true && missing.length === 0,
+    cacheable: !clock.read && missing.length === 0,
   }
 }
 
@@ -149,40 +149,84 @@ export function evaluateDecorator(
   request: DecoratorRequest,
   environment: Environment,
 ): Evaluation<DecoratorResponse> {
-  const namespace = request.object.metadata.namespace
-  const context = contextOf(definition, request.attachments, request.related, namespace, environment)
-  const object = request.object as KubernetesObject & { metadata: { name: string } }
+  const { object, controller, finalizing } = request
+  const namespace = object.metadata.namespace
+  const { context: shared, clock } = contextOf(definition, request.attachments, request.related, namespace, environment)
+  const held = (hold: Notice, resyncAfterSeconds?: number): Evaluation<DecoratorResponse> => ({
+    response: {
+      // Its other marks stay as they are.
+      ...marksOf({ ...definition, sets: {} }, object, {}, hold),
+      attachments: heldChildren(request.attachments),
+      ...(resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds }),
+      ...(finalizing ? { finalized: false } : {}),
+    },
+    hold,
+    changes: [],
+    cacheable: !clock.read,
+  })
+  if (finalizing && definition.finalize === undefined) {
+    // What it made goes, and so does every mark that it left.
+    const response = { ...marksOf(definition, object, {}, undefined), attachments: [], finalized: true }
+    return { response, changes: findChanges([], request.attachments, namespace), cacheable: !clock.read }
+  }
+  const target = targetOf(definition, object, environment.settings)
+  // The conditions of an invalid resource say so already.
+  if (target.problems !== undefined) {
+    const { response, ...rest } = held({ reason: reasons.invalidSpec, message: describeProblems(target.problems) })
+    const { annotations: _untold, ...quiet } = response
+    return { ...rest, response: quiet }
+  }
+  const parameters = { ...definition.parameters, ...controller.metadata.annotations }
+  const context = Object.assign(shared, { parameters })
   const answer =
-    request.finalizing && definition.finalize !== undefined
-      ? definition.finalize(object, context)
-      : definition.sync(object, context)
-  const cacheable = definition.clock !== true
-  const final = request.finalizing ? { finalized: isFinal(answer) } : {}
-  const again = answer.resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds: answer.resyncAfterSeconds }
-  const noted = answer.annotations === undefined ? {} : { annotations: answer.annotations }
+    finalizing && definition.finalize !== undefined
+      ? definition.finalize(target.object, context)
+      : definition.sync(target.object, context)
   if ('hold' in answer) {
-    const response = { attachments: heldChildren(request.attachments), ...noted, ...again, ...final }
-    return { response, hold: answer.hold, changes: [], cacheable }
+    return held(answer.hold, answer.resyncAfterSeconds)
   }
   const attachments = answer.attachments.filter((attachment) => attachment !== undefined)
   const fault = findFault(attachments, definition.attachments, namespace)
   if (fault !== undefined) {
-    const response = { attachments: heldChildren(request.attachments), ...final }
-    return { response, hold: { reason: reasons.invalidChild, message: fault }, defect: fault, changes: [], cacheable }
+    const notice = { reason: reasons.invalidChild, message: fault }
+    return { ...held(notice), defect: fault }
   }
   const images = imageProblems(attachments, undefined, environment.settings)
-  if (images.length > 0) {
-    const response = { attachments: heldChildren(request.attachments), ...again, ...final }
-    return { response, hold: refusalOf(images), changes: [], cacheable }
-  }
-  const { labels, problem } = answer
+  if (images.length > 0) return held(refusalOf(images))
+  const changes = findChanges(attachments, request.attachments, namespace)
+  const missing = finalizing ? [] : changes.filter(({ action }) => action === 'create')
+  const notice = answer.notice ?? missingNotice(definition, object, controller, missing, environment.now)
+  const again = missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
   return {
-    response: { attachments, ...(labels && { labels }), ...noted, ...again, ...final },
-    ...(problem && { hold: problem }),
-    changes: findChanges(attachments, request.attachments, namespace),
-    cacheable,
+    response: {
+      ...marksOf(definition, object, isFinal(answer) ? {} : pickMarks(answer), notice),
+      attachments,
+      ...(again === undefined ? {} : { resyncAfterSeconds: again }),
+      ...(finalizing ? { finalized: isFinal(answer) } : {}),
+    },
+    ...(notice === undefined || notice.reason === 'Creating' ? {} : { hold: notice }),
+    changes,
+    cacheable: !clock.read && missing.length === 0,
   }
 }
+
+function pickMarks({ labels, annotations }: Marks): Marks {
+  return { ...(labels && { labels }), ...(annotations && { annotations }) }
+}
+
+/** The object as the decorator sees it: of a kind of this suite, checked and defaulted. */
+function targetOf(
+  { resources }: Decorator,
+  object: KubernetesObject,
+  settings: Settings,
+): { object: NamedObject; problems?: undefined } | { problems: readonly Problem[] } {
+  const rule = resources.find(({ type }) => groupKey(type) === groupKey(object))
+  if (rule?.definition === undefined) return { object: object as NamedObject }
+  const { parent, problems } = withDefaults(rule.definition, object, { settings })
+  return problems === undefined ? { object: { ...object, ...parent } as NamedObject } : { problems }
+}
+
+type NamedObject = KubernetesObject & { metadata: { name: string } }
 
 /** Answers a customize hook. A namespaced parent gets to see nothing outside its own namespace. */
 export function evaluateCustomize(
@@ -197,7 +241,8 @@ export function evaluateCustomize(
     // An invalid spec asks for nothing; the sync that follows says what is wrong with it.
     if (parent !== undefined) related = definition.related?.(parent) ?? []
   } else {
-    related = definition.related?.(request.parent as KubernetesObject & { metadata: { name: string } }) ?? []
+    const target = targetOf(definition, request.parent, settings)
+    if (target.problems === undefined) related = definition.related?.(target.object) ?? []
   }
   const rules = related.map((wanted) => relatedRule(wanted, parentNamespace, definition.relatedTypes))
   const narrowed = parentNamespace !== undefined && hookVersion(request.controller, 'customize') === 'v1'
@@ -250,21 +295,24 @@ function contextOf<Children extends ResourceType>(
   related: ObservedGroups,
   namespace: string | undefined,
   environment: Environment,
-): ClockContext<Children> {
-  const context = {
+): { context: ClockContext<Children>; clock: { read: boolean } } {
+  const clock = { read: false }
+  const shared = {
     observed: observe<Children>(children, namespace),
     related: observe<ResourceType>(related, namespace),
     credentials: environment.credentials,
     settings: environment.settings,
   }
-  return {
-    ...context,
+  const context = {
+    ...shared,
     get now() {
       // The types hide it; this keeps an undeclared read from being answered out of a cache for ever.
       if (definition.clock !== true) throw new Error('the definition reads `now` without declaring `clock: true`')
+      clock.read = true
       return environment.now
     },
   }
+  return { context, clock }
 }
 
 function refusalOf(problems: readonly Problem[]): Hold['hold'] {
@@ -277,6 +325,7 @@ function held(
   request: CompositeRequest,
   environment: Environment,
   hold: Hold,
+  cacheable = true,
 ): Evaluation<CompositeResponse> {
   const { conditions: before = [], ...previous } = (request.parent.status ?? {}) as { conditions?: Condition[] }
   delete (previous as { observedGeneration?: number }).observedGeneration
@@ -308,7 +357,7 @@ function held(
     },
     hold: hold.hold,
     changes: [],
-    cacheable: definition.clock !== true,
+    cacheable,
   }
 }
 

@@ -42,6 +42,13 @@ export function compareQuantities(left: string, right: string): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0
 }
 
+/** Their sum, written as the first that is not zero. Throws a sentence for what is no quantity. */
+export function sumQuantities(texts: readonly string[]): string {
+  const amounts = texts.map(read)
+  const { format } = amounts.find(({ nano }) => nano !== 0n) ?? { format: 'DecimalSI' }
+  return writeQuantity({ nano: amounts.reduce((sum, { nano }) => sum + nano, 0n), format })
+}
+
 function read(text: string): Quantity {
   const quantity = parseQuantity(text)
   if (quantity === undefined) throw new Error(`${JSON.stringify(text)} is not a quantity such as 500m or 10Gi`)

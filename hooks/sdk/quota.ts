@@ -5,7 +5,7 @@ import type { Container, PodSpec, ScopedResourceSelectorRequirement } from 'kube
 import type { ConditionInput } from './conditions.ts'
 import { groupOf, isRecord, type KubernetesObject } from './kubernetes.ts'
 import { parseQuantity, type Quantity, writeQuantity } from './quantity.ts'
-import type { Deployment, ResourceQuota } from './resources.ts'
+import type { Deployment, Job, ResourceQuota } from './resources.ts'
 
 /** Quantities by the names that quotas have for them: `requests.cpu`, `pods`, `count/deployments.apps`. */
 export type Amounts = Readonly<Record<string, string>>
@@ -82,6 +82,19 @@ export function deploymentRefusal({ metadata, spec, status }: Deployment, quotas
   const [now] = shortageOf(quota, usage, 1)
   if (now === undefined) return undefined
   return describeShortage(shortageOf(quota, usage, count)[0] ?? now, what, count)
+}
+
+/** The pod that a Job lacks: one that has not ended, and that nothing runs for. */
+export function missingPod({ metadata, spec, status = {} }: Job): Missing[] {
+  const { active = 0, succeeded = 0, conditions = [] } = status
+  const ended = conditions.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')
+  if (ended || spec?.suspend === true || active + succeeded > 0) return []
+  return [{ what: `pod of Job/${metadata.name}`, object: podOf(spec?.template?.spec), resource: 'pods', count: 1 }]
+}
+
+/** A pod of that spec, as it would be created. */
+export function podOf(spec: PodSpec | undefined): KubernetesObject {
+  return { apiVersion: 'v1', kind: 'Pod', metadata: {}, spec: spec ?? { containers: [] } }
 }
 
 /** What the API server says when a quota is in the way, in parts; undefined for any other message. */

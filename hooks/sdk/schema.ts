@@ -52,10 +52,17 @@ export function intOrString() {
   return z.union([z.int(), z.string().max(256)]).meta({ 'x-kubernetes-int-or-string': true })
 }
 
-/** A list whose items are told apart by some of their fields, so that server-side apply merges them. */
-export function listMap<Item extends z.ZodObject>(item: Item, keys: readonly (keyof Item['shape'] & string)[]) {
-  return z
-    .array(item)
+/**
+ * A list whose items are told apart by some of their fields, so that server-side apply merges them. With CEL rules on
+ * the list or in its items it needs `most`, or the API server refuses the CRD: the rules could cost too much.
+ */
+export function listMap<Item extends z.ZodObject>(
+  item: Item,
+  keys: readonly (keyof Item['shape'] & string)[],
+  { least = 0, most }: { least?: number; most?: number } = {},
+) {
+  const list = least > 0 ? z.array(item).min(least) : z.array(item)
+  return (most === undefined ? list : list.max(most))
     .refine((items) => new Set(items.map((one) => JSON.stringify(keys.map((key) => one[key])))).size === items.length, {
       message: `no two items may have the same ${keys.join(' and ')}`,
     })

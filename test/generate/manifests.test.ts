@@ -153,11 +153,12 @@ t.test('children are never left to OnDelete, which is the default', async (t) =>
   ])
 })
 
-t.test('ETags come with both of their times, and not where the answer depends on the clock', async (t) => {
+t.test('ETags come with both of their times, and not for customize, which has a cache of its own', async (t) => {
   const etag = (controller: Controller) => controller.spec.hooks.sync.webhook.etag
   t.match(etag(controllerOf(specimen)), { enabled: true, cacheTimeoutSeconds: Number, cacheCleanupSeconds: Number })
-  t.equal(etag(controllerOf(small({ clock: true }))), undefined)
-  t.equal(etag(controllerOf(monitored)), undefined)
+  // Which of its answers may be kept, a kind that reads the clock tells with each.
+  t.ok(etag(controllerOf(small({ clock: true }))))
+  t.ok(etag(controllerOf(monitored)))
   t.equal(controllerOf(specimen).spec.hooks.customize?.webhook.etag, undefined)
 })
 

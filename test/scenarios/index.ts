@@ -5,6 +5,8 @@ import { createScenarios } from './create.ts'
 import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
+import { tenancyScenarios } from './tenancy.ts'
+import { webappScenarios } from './webapp.ts'
 
 const scenarios: readonly Scenario[] = [
   ...createScenarios,
@@ -12,6 +14,8 @@ const scenarios: readonly Scenario[] = [
   ...refuseScenarios,
   ...removeScenarios,
   ...faultScenarios,
+  ...tenancyScenarios,
+  ...webappScenarios,
 ]
 
 /** The scenarios that a cluster can carry, and the titles of those that it cannot. */

@@ -116,10 +116,14 @@ t.test('a field of a child that its API has not', async (t) => {
   t.match(evaluateComposite(definition, requestFor({}), environment).hold, { message: /metadata\.name is missing/ })
 })
 
+const versions = { v1, v1beta1: { spec: z.object({ words: z.string() }), status: z.object({}) } }
+const silent = { children: [ConfigMap], sync: () => ({ children: [], status: {}, conditions: [] }) }
+
 t.test('a conversion to what the other version does not take', async (t) => {
   const definition = composite({
     ...kind,
-    versions: { v1, v1beta1: { spec: z.object({ words: z.string() }), status: z.object({}) } },
+    ...silent,
+    versions,
     storage: 'v1',
     conversions: {
       v1beta1: {
@@ -127,16 +131,23 @@ t.test('a conversion to what the other version does not take', async (t) => {
         toStorage: ({ spec }) => ({ spec: { text: spec?.words?.length } }),
         fromStorage: ({ spec }) => ({ spec: { words: spec?.text } }),
       },
-      // @ts-expect-error there is no such version
-      v2: { toStorage: () => ({}), fromStorage: () => ({}) },
     },
-    children: [ConfigMap],
-    sync: () => ({ children: [], status: {}, conditions: [] }),
   })
   const old = { apiVersion: 'test.example.com/v1beta1', kind: 'Greeting', metadata: {}, spec: { words: 'hi' } }
   const { object } = convertObject(definition, old, 'v1')
   t.same(object?.spec, { text: 2 })
   t.match(evaluateComposite(definition, requestFor(object?.spec), environment).hold, { reason: 'InvalidSpec' })
+})
+
+t.test('a conversion of a version that there is not', async (t) => {
+  const definition = composite({
+    ...kind,
+    ...silent,
+    versions,
+    storage: 'v1',
+    // @ts-expect-error there is no such version
+    conversions: { v2: { toStorage: () => ({}), fromStorage: () => ({}) } },
+  })
   t.throws(() => customResourceDefinition(definition), { message: /conversions has "v2"/ })
 })
 

@@ -1,7 +1,7 @@
 // Tenancy: what a Namespace needs to be given to somebody, kept in place.
 import { decorator } from '../../sdk/definition.ts'
 import { Namespace } from '../../sdk/resources.ts'
-import { protectedNamespaces } from './names.ts'
+import { beforeAnnotation, problemAnnotation } from './names.ts'
 import { ownerRole } from './owners.ts'
 import { attachments, controller, related, sync } from './sync.ts'
 
@@ -11,14 +11,9 @@ export const tenancy = decorator({
     'Gives a Namespace with the label `tenancy.example.com/tenant` its quota, limits, network policies, owners and Pod Security level.',
   // Every namespace, and not only those with the label: then what it brought can be taken away when it is gone, without
   // a finalizer that would keep namespaces from going (docs/decisions/0020-tenancy-without-finalizer.md).
-  resources: [
-    {
-      type: Namespace,
-      labelSelector: {
-        matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: protectedNamespaces }],
-      },
-    },
-  ],
+  resources: [{ type: Namespace, ignoreStatusChanges: true }],
+  noticeAnnotation: problemAnnotation,
+  sets: { annotations: [beforeAnnotation] },
   attachments,
   resyncPeriodSeconds: 60,
   relatedTypes: attachments,

@@ -1,11 +1,12 @@
 // From a tenant's Namespace to all that is in it, and back to nothing when it is no longer a tenant's.
-import type { ClockContext, Decoration, Related } from '../../sdk/definition.ts'
+import type { Notice } from '../../sdk/decorated.ts'
+import type { Decoration, DecoratorContext, DecoratorHold, Related } from '../../sdk/definition.ts'
 import { heldChild } from '../../sdk/hold.ts'
 import type { KubernetesObject } from '../../sdk/kubernetes.ts'
 import { compareQuantities } from '../../sdk/quantity.ts'
 import { LimitRange, type Namespace, NetworkPolicy, ResourceQuota, RoleBinding } from '../../sdk/resources.ts'
 import { limitRange, resourceQuota } from './limits.ts'
-import { annotations, beforeAnnotation, names, problemAnnotation, protectedNamespaces, tenantLabel } from './names.ts'
+import { annotations, beforeAnnotation, names, protectedNamespaces, tenantLabel } from './names.ts'
 import { networkPolicies } from './networkpolicies.ts'
 import { ownerBinding, ownersOf } from './owners.ts'
 import { planOf, plans } from './plan.ts'
@@ -16,25 +17,19 @@ export const attachments = [ResourceQuota, LimitRange, NetworkPolicy, RoleBindin
 
 type Attachments = (typeof attachments)[number]
 type Attachment = NonNullable<Decoration<Attachments>['attachments'][number]>
-export type TenancyContext = ClockContext<Attachments>
+export type TenancyContext = DecoratorContext<Attachments>
 
 /** The name of the controller, which Metacontroller writes on all that it attaches. */
 export const controller = 'tenancy'
 
-export function sync(namespace: Namespace, context: TenancyContext): Decoration<Attachments> {
+export function sync(namespace: Namespace, context: TenancyContext): Decoration<Attachments> | DecoratorHold {
   const { name, deletionTimestamp, labels = {} } = namespace.metadata
   const tenant = labels[tenantLabel]
   // All of it goes with the namespace.
-  if (deletionTimestamp !== undefined) return { attachments: observedOf(context).map(heldChild) }
+  if (deletionTimestamp !== undefined) return asItIs(namespace, context)
   if (tenant === undefined || protectedNamespaces.includes(name)) return released(namespace)
-  if (tenant === '') {
-    const problem = { reason: 'NoTenant', message: `${tenantLabel}: must name a tenant, but is empty` }
-    return {
-      attachments: observedOf(context).map(heldChild),
-      annotations: { [problemAnnotation]: problem.message },
-      problem,
-    }
-  }
+  if (tenant === '')
+    return { hold: { reason: 'NoTenant', message: `${tenantLabel}: must name a tenant, but is empty` } }
   return decorated(namespace, tenant, context)
 }
 
@@ -68,7 +63,7 @@ function decorated(namespace: Namespace, tenant: string, context: TenancyContext
   ]
   const taken = wanted.filter((child) => child !== undefined && isTaken(child, namespace, context))
   const level = security.problem === undefined ? security.level : heldLevel(namespace)
-  const problem = firstOf(
+  const notice = firstOf(
     problemOf('InvalidAnnotation', [plan, owners, security.problem]),
     problemOf('NameTaken', taken.map(takenBy)),
     problemOf('BelowUsage', [usageAbove(name, context)]),
@@ -76,23 +71,23 @@ function decorated(namespace: Namespace, tenant: string, context: TenancyContext
   return {
     attachments: wanted.filter((child) => !taken.includes(child)),
     labels: podSecurityLabels(level),
-    annotations: {
-      [problemAnnotation]: problem?.message ?? null,
-      [beforeAnnotation]: rememberedLabels(namespace, observedOf(context).length === 0),
-    },
-    ...(problem === undefined ? {} : { problem }),
+    annotations: { [beforeAnnotation]: rememberedLabels(namespace, observedOf(context).length === 0) },
+    notice,
+  }
+}
+
+function asItIs({ metadata }: Namespace, context: TenancyContext): Decoration<Attachments> {
+  const before = metadata.annotations?.[beforeAnnotation]
+  return {
+    attachments: observedOf(context).map(heldChild),
+    ...(before === undefined ? {} : { annotations: { [beforeAnnotation]: before } }),
   }
 }
 
 /** Takes off what was put on, and nothing else: a namespace that was never a tenant's is not written to. */
 function released(namespace: Namespace): Decoration<Attachments> {
   const before = labelsBefore(namespace)
-  if (before === undefined) return { attachments: [], annotations: { [problemAnnotation]: null } }
-  return {
-    attachments: [],
-    labels: before,
-    annotations: { [problemAnnotation]: null, [beforeAnnotation]: null },
-  }
+  return { attachments: [], ...(before === undefined ? {} : { labels: before }) }
 }
 
 function observedOf({ observed }: TenancyContext): Attachment[] {
@@ -132,18 +127,13 @@ function usageAbove(namespace: string, { observed }: TenancyContext): string | u
   return `more is in use than the plan allows of ${above.join(', ')}: what runs goes on, and nothing new that needs it starts`
 }
 
-interface Problem {
-  reason: string
-  message: string
-}
-
-function problemOf(reason: string, messages: readonly unknown[]): Problem | undefined {
+function problemOf(reason: string, messages: readonly unknown[]): Notice | undefined {
   const told = messages.filter((message) => typeof message === 'string')
   return told.length === 0 ? undefined : { reason, message: told.join('; ') }
 }
 
 /** One reason, and all that there is to say. */
-function firstOf(...problems: (Problem | undefined)[]): Problem | undefined {
+function firstOf(...problems: (Notice | undefined)[]): Notice | undefined {
   const found = problems.filter((problem) => problem !== undefined)
   const [first] = found
   return first && { reason: first.reason, message: found.map(({ message }) => message).join('; ') }

@@ -6,6 +6,7 @@ import { prefixedImage } from '../../sdk/images.ts'
 import { placement } from '../../sdk/podspec.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
 import type { CronJob, Job } from '../../sdk/resources.ts'
+import { periodSeconds } from '../../sdk/schedule.ts'
 import { backupPath, dumpKey, storeKey } from './backup-scripts.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
@@ -20,7 +21,6 @@ import {
   superuserVolume,
 } from './pod.ts'
 import { backupResources, helperResources } from './resources.ts'
-import { periodSeconds } from './schedule.ts'
 import type { Database } from './schema.ts'
 
 /** The official image of rclone: the engines' images have no client for S3. */

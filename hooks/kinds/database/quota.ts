@@ -3,10 +3,9 @@
 import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import type { KubernetesObject } from '../../sdk/kubernetes.ts'
-import { type Missing, quotaCondition, refusalsOf } from '../../sdk/quota.ts'
+import { type Missing, missingPod, podOf, quotaCondition, refusalsOf } from '../../sdk/quota.ts'
 import { Job, PersistentVolumeClaim, ResourceQuota, StatefulSet } from '../../sdk/resources.ts'
 import type { DatabaseChildren } from './children.ts'
-import { jobOutcome } from './jobs.ts'
 import { names } from './names.ts'
 import type { Database } from './schema.ts'
 
@@ -50,16 +49,4 @@ function missingOf({ metadata, spec, status }: StatefulSet, claimed: (ordinal: n
       count: template === undefined ? 0 : claims,
     },
   ]
-}
-
-function missingPod(job: Job): Missing[] {
-  const { active = 0, succeeded = 0 } = job.status ?? {}
-  if (jobOutcome(job) !== 'running' || job.spec?.suspend === true || active + succeeded > 0) return []
-  return [
-    { what: `pod of Job/${job.metadata.name}`, object: podOf(job.spec?.template?.spec), resource: 'pods', count: 1 },
-  ]
-}
-
-function podOf(spec: object | undefined): KubernetesObject {
-  return { apiVersion: 'v1', kind: 'Pod', metadata: {}, spec: spec ?? {} }
 }

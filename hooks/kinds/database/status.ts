@@ -175,9 +175,9 @@ function alerts(db: Database): ConditionInput[] {
   return [
     {
       type: 'AlertsConfigured',
-      status: 'False',
-      reason: 'NotSupported',
-      message: 'alerts need the integration with the Prometheus operator, which is not part of this release',
+      status: 'Unknown',
+      reason: 'Delegated',
+      message: 'the DecoratorController prometheus-operator sets alerts up, in a cluster that has that API',
     },
   ]
 }

@@ -1,9 +1,10 @@
 // The Deployment and ReplicaSet controllers (pkg/controller/deployment/rolling.go, pkg/controller/replicaset).
 import type { KubernetesObject } from '../../sdk/kubernetes.ts'
 import { controllerReference } from '../children.ts'
+import type { ApiError } from '../errors.ts'
 import { at, copy, listAt, numberAt, recordAt, stringsOf, textAt } from '../json.ts'
 import { type Client, referenceOf } from '../store.ts'
-import { controlled, type Loop, startLoop, type World, withCondition, writeStatus } from './loop.ts'
+import { controlled, type Loop, refused, startLoop, type World, withCondition, writeStatus } from './loop.ts'
 import { hasEnded, isAvailable, isReady, isTerminating, podFrom, podType, wanted } from './pods.ts'
 import { hashOf } from './statefulset.ts'
 
@@ -16,10 +17,13 @@ export function startReplicaSets(world: World): Loop {
   return startLoop(world, replicaSetType, ['Pod'], (set) => {
     const minReady = numberAt(set, 'spec', 'minReadySeconds') ?? 0
     const pods = controlled(client, podType, set).filter((pod) => !isTerminating(pod) && !hasEnded(pod))
+    let refusal: ApiError | undefined
     if (!isTerminating(set)) {
-      for (let missing = wanted(set) - pods.length; missing > 0; missing--) {
-        client.create(podFrom(at(set, 'spec', 'template'), set, { generateName: `${set.metadata.name}-` }))
-      }
+      refusal = refused(() => {
+        for (let missing = wanted(set) - pods.length; missing > 0; missing--) {
+          client.create(podFrom(at(set, 'spec', 'template'), set, { generateName: `${set.metadata.name}-` }))
+        }
+      })
       // What is not ready goes first, then the youngest.
       const order = [...pods].sort(
         (left, right) => Number(isReady(left)) - Number(isReady(right)) || age(right) - age(left),
@@ -29,21 +33,29 @@ export function startReplicaSets(world: World): Loop {
     }
     const now = controlled(client, podType, set).filter((pod) => !isTerminating(pod) && !hasEnded(pod))
     const available = now.filter((pod) => isAvailable(pod, minReady, clock.now())).length
-    writeStatus(
-      client,
-      set,
-      counts(
-        {
-          replicas: now.length,
-          fullyLabeledReplicas: now.length,
-          readyReplicas: now.filter(isReady).length,
-          availableReplicas: available,
-        },
-        set,
-      ),
-    )
+    const numbers = {
+      replicas: now.length,
+      fullyLabeledReplicas: now.length,
+      readyReplicas: now.filter(isReady).length,
+      availableReplicas: available,
+    }
+    writeStatus(client, set, { ...counts(numbers, set), ...replicaFailure(set, refusal, clock.stamp()) })
+    // Tried again with back-off.
+    if (refusal !== undefined) throw refusal
     return minReady > 0 && available < now.filter(isReady).length ? 1 : undefined
   })
+}
+
+/** The condition of a ReplicaSet whose pods are refused: the first refusal's message stays until there is none. */
+function replicaFailure(set: KubernetesObject, refusal: ApiError | undefined, stamp: string) {
+  if (refusal === undefined) return {}
+  const [before] = failuresOf(set)
+  const condition = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: refusal.message }
+  return { conditions: before === undefined ? withCondition([], condition, stamp) : [before] }
+}
+
+function failuresOf(object: KubernetesObject): unknown[] {
+  return listAt(object, 'status', 'conditions').filter((condition) => at(condition, 'type') === 'ReplicaFailure')
 }
 
 export function startDeployments(world: World): Loop {
@@ -188,7 +200,11 @@ function statusOf(
   const replicas = wanted(deployment)
   const enough = availableReplicas >= replicas - fenceposts(deployment)[1]
   const complete = updatedReplicas === replicas && sum('replicas') === replicas && availableReplicas === replicas
-  let conditions: readonly unknown[] = listAt(deployment, 'status', 'conditions')
+  const failures = failuresOf(live ?? fresh)
+  let conditions: readonly unknown[] = [
+    ...listAt(deployment, 'status', 'conditions').filter((condition) => at(condition, 'type') !== 'ReplicaFailure'),
+    ...failures,
+  ]
   const name = fresh.metadata.name
   conditions = withCondition(
     conditions,

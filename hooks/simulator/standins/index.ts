@@ -7,6 +7,7 @@ import { startDeployments, startReplicaSets } from './deployment.ts'
 import { startJobs } from './job.ts'
 import { startLoop, type World } from './loop.ts'
 import { type Kubelets, type PodTimes, startKubelets } from './pods.ts'
+import { startQuotas } from './quota.ts'
 import { startStatefulSets } from './statefulset.ts'
 import { startVolumes } from './volumes.ts'
 
@@ -26,6 +27,7 @@ export function startStandIns(store: Store, clock: Clock, times: PodTimes = usua
     startJobs,
     startCronJobs,
     startBudgets,
+    startQuotas,
     startNamespaces,
   ]
   const running = loops.map((start) => start(world))

@@ -3,7 +3,7 @@ import { equal } from '../../sdk/equal.ts'
 import type { KubernetesObject, ObjectType } from '../../sdk/kubernetes.ts'
 import { controllerOf } from '../claim.ts'
 import type { Clock } from '../clock.ts'
-import { isApiError } from '../errors.ts'
+import { type ApiError, isApiError } from '../errors.ts'
 import { copy } from '../json.ts'
 import { createQueue, type Outcome } from '../queue.ts'
 import { type Client, keyOf, referenceOf, type Store } from '../store.ts'
@@ -78,6 +78,17 @@ export function startLoop(
       unwatch()
       queue.stop()
     },
+  }
+}
+
+/** Does something, and answers what the API server refused it with; what else goes wrong is thrown. */
+export function refused(action: () => void): ApiError | undefined {
+  try {
+    action()
+    return undefined
+  } catch (error) {
+    if (isApiError(error, 'Forbidden')) return error
+    throw error
   }
 }
 
