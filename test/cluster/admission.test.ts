@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import fc from 'fast-check'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { certificate } from '../../hooks/cli/certificate.ts'
@@ -13,6 +14,7 @@ import { definitions } from '../../hooks/kinds/index.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { recordingShell } from '../cli/shell.ts'
 import { parcel } from '../sdk/parcel.ts'
+import { wholeOldSpecs } from '../sdk/parcels.ts'
 import { isApiError } from './client.ts'
 import { answers, freePort, startControlPlane, untilUp } from './controlplane.ts'
 import { untilServed } from './manifests.ts'
@@ -150,6 +152,18 @@ t.test('each version shows what the other has stored', { timeout: 60_000 }, asyn
   const all = await client.list({ apiVersion: 'test.example.com/v1beta1', kind: 'Parcel' }, { namespace })
   t.match(all.find(({ metadata }) => metadata.name === 'right')?.spec, { count: 9 })
   t.match(all.find(({ metadata }) => metadata.name === 'old')?.spec, { count: 3 })
+})
+
+t.test('there and back again through the API server', { timeout: 60_000 }, async (t) => {
+  for (const [index, spec] of fc.sample(wholeOldSpecs, 10).entries()) {
+    const name = `round-${index}`
+    await client.create(older(name, spec))
+    t.same((await client.get(olderAt(name)))?.spec, spec, JSON.stringify(spec))
+    const stored = await client.get(at(name))
+    if (stored === undefined) throw new Error(`${name} is not there`)
+    const put = await client.replace({ ...parcelOf(name, { ...(stored.spec as object) }) })
+    t.equal(put.metadata.generation, stored.metadata.generation, 'written back it is the same')
+  }
 })
 
 t.test('parts of objects survive server-side apply in either version', { timeout: 60_000 }, async (t) => {

@@ -5,6 +5,7 @@ import t from 'tap'
 import { convertObject } from '../../hooks/sdk/convert.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { parcel } from '../sdk/parcel.ts'
+import { oldSpecs, specs } from '../sdk/parcels.ts'
 import { testServer } from './harness.ts'
 
 const current = 'test.example.com/v1'
@@ -67,7 +68,6 @@ t.test('what the older version cannot hold travels in an annotation', async (t) 
 })
 
 t.test('there and back again it is the same object, however much of it there is', async (t) => {
-  const quantity = fc.constantFrom('1', '500m', '1Gi')
   const metadata = fc.record(
     {
       name: fc.constantFrom('a', 'b'),
@@ -75,32 +75,6 @@ t.test('there and back again it is the same object, however much of it there is'
       annotations: fc.dictionary(fc.constantFrom('x', 'y'), fc.string({ maxLength: 5 }), { minKeys: 1 }),
     },
     { requiredKeys: ['name'] },
-  )
-  // No field is required: server-side apply has parts of objects converted.
-  const oldSpec = fc.record(
-    {
-      count: fc.integer({ min: 0, max: 10 }),
-      timeoutSeconds: fc.integer({ min: 1, max: 3600 }),
-      cpu: quantity,
-      memory: quantity,
-      fragile: fc.constantFrom('Yes', 'No'),
-    },
-    { requiredKeys: [] },
-  )
-  const currentSpec = fc.record(
-    {
-      replicas: fc.integer({ min: 0, max: 10 }),
-      maxReplicas: fc.integer({ min: 0, max: 20 }),
-      timeout: fc.integer({ min: 1, max: 3600 }).map((seconds) => `${seconds}s`),
-      resources: fc
-        .record({ cpu: quantity, memory: quantity }, { requiredKeys: [] })
-        .filter((one) => 'cpu' in one || 'memory' in one),
-      fragile: fc.boolean(),
-      timeZone: fc.constantFrom('Etc/UTC', 'Europe/Berlin'),
-      notes: fc.array(fc.string({ maxLength: 10 }), { maxLength: 3 }),
-      image: fc.constantFrom('nginx:1.29', 'a/b@sha256:c'),
-    },
-    { requiredKeys: [] },
   )
   const status = fc.option(fc.constant({ phase: 'Sent', replicas: 1, conditions: [] }), { nil: undefined })
   const build = (apiVersion: string, spec: fc.Arbitrary<object>) =>
@@ -113,8 +87,8 @@ t.test('there and back again it is the same object, however much of it there is'
     deepStrictEqual(travelled(object), before, 'and the original was not touched')
   }
   const runs = { numRuns: 200 }
-  t.doesNotThrow(() => fc.assert(fc.property(build(old, oldSpec), sameAgain('v1beta1', 'v1')), runs))
-  t.doesNotThrow(() => fc.assert(fc.property(build(current, currentSpec), sameAgain('v1', 'v1beta1')), runs))
+  t.doesNotThrow(() => fc.assert(fc.property(build(old, oldSpecs), sameAgain('v1beta1', 'v1')), runs))
+  t.doesNotThrow(() => fc.assert(fc.property(build(current, specs), sameAgain('v1', 'v1beta1')), runs))
 })
 
 t.test('what cannot be converted is told with the object and the field, and nothing is half done', async (t) => {
