@@ -39,7 +39,7 @@ interface CrdVersion {
 }
 
 /** How the API server turns one version into another; without it only apiVersion changes. */
-export interface Conversion {
+interface Conversion {
   strategy: 'Webhook'
   webhook: { conversionReviewVersions: ['v1']; clientConfig: WebhookClientConfig }
 }

@@ -75,7 +75,7 @@ export function evaluateDefaults(
 }
 
 /** What a resource would consist of if nothing of it existed yet; undefined where its kind holds instead. */
-export function forecast(
+function forecast(
   definition: Composite,
   object: KubernetesObject,
   environment: Environment,

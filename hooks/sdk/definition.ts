@@ -113,7 +113,7 @@ export interface Related {
 }
 
 /** Any part of a value: what a user may have left out is left out. Lists are whole or absent. */
-export type Some<Value> = Value extends readonly unknown[]
+type Some<Value> = Value extends readonly unknown[]
   ? Value
   : Value extends object
     ? { [Field in keyof Value]?: Some<Value[Field]> }

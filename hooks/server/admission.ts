@@ -26,7 +26,7 @@ import {
 } from './review.ts'
 
 /** Who may ask, by a hook that lets others not through; empty where anybody may. */
-export type Guard = HookService['authenticate']
+type Guard = HookService['authenticate']
 
 /** The ResourceQuotas of the cluster, as far as they are known. */
 export interface Quotas {

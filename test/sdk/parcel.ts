@@ -2,7 +2,7 @@
 // nesting than v1, and no place for notes.
 import * as z from 'zod'
 import { carried, carry, present } from '../../hooks/sdk/convert.ts'
-import { composite, type Settings } from '../../hooks/sdk/definition.ts'
+import { type ConversionOf, composite, type Settings } from '../../hooks/sdk/definition.ts'
 import { prefixedImage } from '../../hooks/sdk/images.ts'
 import { Deployment } from '../../hooks/sdk/resources.ts'
 import { quantity } from '../../hooks/sdk/schema.ts'
@@ -34,6 +34,47 @@ const current = z.object({
 
 const annotation = 'test.example.com/v1'
 
+const conversion: ConversionOf<
+  { spec: typeof old; status: typeof status },
+  { spec: typeof current; status: typeof status }
+> = {
+  toStorage({ metadata, spec }) {
+    const { fields, metadata: kept } = carried(metadata, annotation)
+    if (spec === undefined) return { metadata: kept }
+    const { count, timeoutSeconds, cpu, memory, fragile } = spec
+    const { maxReplicas, timeZone, notes, image } = lost.safeParse(fields).data ?? {}
+    return {
+      metadata: kept,
+      spec: {
+        replicas: count,
+        timeout: timeoutSeconds === undefined ? undefined : `${timeoutSeconds}s`,
+        resources: present({ cpu, memory }),
+        fragile: fragile === undefined ? undefined : fragile === 'Yes',
+        ...{ maxReplicas, timeZone, notes, image },
+      },
+    }
+  },
+  fromStorage({ metadata, spec }) {
+    if (spec === undefined) return {}
+    const { replicas, timeout, resources, fragile, ...others } = spec
+    const seconds = timeout === undefined ? undefined : Number.parseInt(timeout, 10)
+    if (seconds !== undefined && !(seconds >= 1 && seconds <= 3600)) {
+      const message = `${timeout} is longer than 3600s, which is all that v1beta1 can say`
+      return { problems: [{ field: 'spec.timeout', message }] }
+    }
+    return {
+      metadata: carry(metadata, annotation, others),
+      spec: {
+        count: replicas,
+        timeoutSeconds: seconds,
+        cpu: resources?.cpu,
+        memory: resources?.memory,
+        fragile: fragile === undefined ? undefined : yesOrNo(fragile),
+      },
+    }
+  },
+}
+
 export const parcel = composite({
   group: 'test.example.com',
   kind: 'Parcel',
@@ -49,45 +90,7 @@ export const parcel = composite({
       columns: [{ name: 'Replicas', type: 'integer', jsonPath: '.spec.replicas' }],
     },
   },
-  conversions: {
-    v1beta1: {
-      toStorage({ metadata, spec }) {
-        const { fields, metadata: kept } = carried(metadata, annotation)
-        if (spec === undefined) return { metadata: kept }
-        const { count, timeoutSeconds, cpu, memory, fragile } = spec
-        const { maxReplicas, timeZone, notes, image } = lost.safeParse(fields).data ?? {}
-        return {
-          metadata: kept,
-          spec: {
-            replicas: count,
-            timeout: timeoutSeconds === undefined ? undefined : `${timeoutSeconds}s`,
-            resources: present({ cpu, memory }),
-            fragile: fragile === undefined ? undefined : fragile === 'Yes',
-            ...{ maxReplicas, timeZone, notes, image },
-          },
-        }
-      },
-      fromStorage({ metadata, spec }) {
-        if (spec === undefined) return {}
-        const { replicas, timeout, resources, fragile, ...others } = spec
-        const seconds = timeout === undefined ? undefined : Number.parseInt(timeout, 10)
-        if (seconds !== undefined && !(seconds >= 1 && seconds <= 3600)) {
-          const message = `${timeout} is longer than 3600s, which is all that v1beta1 can say`
-          return { problems: [{ field: 'spec.timeout', message }] }
-        }
-        return {
-          metadata: carry(metadata, annotation, others),
-          spec: {
-            count: replicas,
-            timeoutSeconds: seconds,
-            cpu: resources?.cpu,
-            memory: resources?.memory,
-            fragile: fragile === undefined ? undefined : yesOrNo(fragile),
-          },
-        }
-      },
-    },
-  },
+  conversions: { v1beta1: conversion },
   children: [Deployment],
   validate({ spec }, { old: before }) {
     const { timeZone, replicas, maxReplicas = replicas } = spec

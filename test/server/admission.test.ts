@@ -92,10 +92,8 @@ t.test('a WebApp is refused for what its Deployment would be refused for later',
     configFiles: [{ path: '/etc/app.conf', content: 'a' }],
     volumes: [{ name: 'data', emptyDir: {} }],
     volumeMounts: [{ name: 'data', mountPath: '/etc/app.conf' }],
-    sidecars: [
-      { name: 'proxy', image: 'envoy:1', volumeMounts: [{ name: 'logs', mountPath: '/logs' }] },
-      { name: 'proxy', image: 'envoy:2' },
-    ],
+    initContainers: [{ name: 'proxy', image: 'envoy:1', volumeMounts: [{ name: 'logs', mountPath: '/logs' }] }],
+    sidecars: [{ name: 'proxy', image: 'envoy:2' }],
   }
   const object = { apiVersion: 'platform.example.com/v1', kind: 'WebApp', metadata: { name: 'web' }, spec }
   const { json } = await app.inject(validating(review({ object, name: 'web' }), 'webapp'))
@@ -105,7 +103,7 @@ t.test('a WebApp is refused for what its Deployment would be refused for later',
       details: {
         causes: [
           { field: 'spec.configFiles', message: '/etc/app.conf is the mountPath of one of spec.volumeMounts too' },
-          { field: 'spec.sidecars', message: 'proxy mounts logs, which is none of spec.volumes' },
+          { field: 'spec.initContainers', message: 'proxy mounts logs, which is none of spec.volumes' },
           { field: 'spec.sidecars', message: /^proxy is the name of another container/ },
         ],
       },
