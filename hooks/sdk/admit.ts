@@ -1,7 +1,7 @@
 // What the API server asks before it stores a resource: may it be, and what is to be filled in. Pure, like the answers to
 // hooks: nothing here writes anything, so that a dry run is no other case.
 import { imageProblems } from './allowlist.ts'
-import { type Composite, parentType } from './definition.ts'
+import { type Composite, type Hold, parentType } from './definition.ts'
 import { equal } from './equal.ts'
 import { type Environment, evaluateComposite } from './evaluate.ts'
 import { valueAt } from './fields.ts'
@@ -74,14 +74,16 @@ export function evaluateDefaults(
   return read.parent === undefined ? [] : additions(object.spec, read.filled, '/spec')
 }
 
-/** What a resource would consist of if nothing of it existed yet; undefined where its kind holds instead. */
+/** What a resource would consist of if nothing of it existed yet, or why its kind would hold it. */
 function forecast(
   definition: Composite,
   object: KubernetesObject,
   environment: Environment,
-): readonly KubernetesObject[] | undefined {
+): { children: readonly KubernetesObject[]; hold?: undefined } | { children?: undefined; hold: Hold['hold'] } {
   // Neither a name that is generated nor a UID is there before a resource is.
   const { name = object.metadata.generateName ?? 'new', uid = 'new' } = object.metadata
+  // Anybody may ask, with any UID: whatever a kind writes into a message, no real password can be in it.
+  const credentials = { ...environment.credentials, derive: () => '0'.repeat(43) }
   const { response, hold } = evaluateComposite(
     definition,
     {
@@ -91,9 +93,9 @@ function forecast(
       related: Object.fromEntries((definition.relatedTypes ?? []).map((type) => [groupKey(type), {}])),
       finalizing: false,
     },
-    environment,
+    { ...environment, credentials },
   )
-  return hold === undefined ? response.children : undefined
+  return hold === undefined ? { children: response.children } : { hold }
 }
 
 function lookAt(
@@ -105,9 +107,10 @@ function lookAt(
   const { problems, warnings } = readResource(definition, object, review)
   if (problems !== undefined) return { problems, warnings }
   const { allowedImages: _, ...settings } = environment.settings
-  const children = forecast(definition, object, { ...environment, settings })
-  const images = imageProblems(children ?? [], object.spec, environment.settings)
-  return { problems: images, warnings, ...(children && { children }) }
+  const { children, hold } = forecast(definition, object, { ...environment, settings })
+  // What a kind waits for may come; that it waits is worth a word.
+  if (hold !== undefined) return { problems: [], warnings: [...warnings, `it would be held: ${hold.message}`] }
+  return { problems: imageProblems(children, object.spec, environment.settings), warnings, children }
 }
 
 // The largest values that are wholly new, so that a patch is as short as it can be.

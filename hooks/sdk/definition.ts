@@ -211,6 +211,8 @@ export interface Composite<
    * do. Whatever it answers, a field that is there is never changed. Filled in at admission, and for `sync` in any case.
    */
   default?(parent: Resource, review: Review<Resource>): Record<string, unknown>
+  /** What the status says of what exists whatever is wanted, such as counts of pods: it goes on being told in a hold. */
+  counts?(metadata: Resource['metadata'], observed: Observed<Children>): Partial<Status>
   sync(parent: Resource, context: ClockContext<Children>): Answer<Children, Status> | Hold<Status>
   finalize?(parent: Resource, context: ClockContext<Children>): FinalAnswer<Children, Status> | Hold<Status>
   /** May depend on the spec only: Metacontroller keeps the answer for 20 minutes per generation. */
@@ -328,6 +330,7 @@ interface CompositeOptions<
     parent: Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>,
     review: Review<Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>>,
   ): Some<InputOf<Versions[Storage]>>
+  counts?(metadata: Parent['metadata'], observed: Observed<Children>): Partial<StatusOf<Versions[Storage]>>
   sync(
     parent: Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>,
     context: ContextOf<Children, Clock>,

@@ -15,6 +15,7 @@ import {
   type Decorator,
   type FinalAnswer,
   type Hold,
+  type Parent,
   type Related,
   type Settings,
   storedVersion,
@@ -334,6 +335,8 @@ function held(
   // A status that the CRD does not allow would be refused, and nobody would learn why it is held.
   const canFail = phases !== undefined && z.safeParse(phases, 'Failed').success
   const phase = canFail && isEmpty(request.children) ? { phase: 'Failed' } : {}
+  const metadata = request.parent.metadata as Parent['metadata']
+  const counts = definition.counts?.(metadata, observe(request.children, metadata.namespace))
   const stated = hold.conditions ?? []
   const kept = before.filter(({ type }) => !ofSdk.has(type) && findCondition(stated, type) === undefined)
   const applied = findCondition(before, 'Applied') ?? {
@@ -348,6 +351,7 @@ function held(
       status: {
         ...previous,
         ...phase,
+        ...counts,
         ...hold.status,
         conditions: stampConditions(conditions, before, environment.now, request.parent.metadata.generation),
       },

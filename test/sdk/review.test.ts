@@ -18,6 +18,18 @@ t.test('a problem holds what exists, with its own reason', async (t) => {
   t.match(sync({ replicas: 1, timeZone: 'x' }).hold, { reason: 'InvalidSpec', message: /^spec\.timeZone: / })
 })
 
+t.test('what is counted goes on being counted in a hold, whatever the spec is like', async (t) => {
+  const counting: typeof parcel = {
+    ...parcel,
+    counts: ({ name }, observed) => ({ replicas: observed.get(Deployment, name)?.status?.replicas ?? 0 }),
+  }
+  const children = [{ ...applied(deployment('box', 'nginx')), status: { replicas: 3 } }]
+  t.match(sync({ replicas: 'many' }, { kind: counting, children }), {
+    hold: { reason: 'InvalidSpec' },
+    response: { status: { replicas: 3 } },
+  })
+})
+
 t.test('what a default fills in is there without a webhook too, and never changes what is given', async (t) => {
   const seen: unknown[] = []
   const watching = {

@@ -5,7 +5,6 @@ import { children } from './children.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
 import { kedaLabel } from './status.ts'
 import { sync } from './sync.ts'
-import { validate } from './validate.ts'
 
 export const webapp = composite({
   group: 'platform.example.com',
@@ -20,7 +19,6 @@ export const webapp = composite({
   children,
   // Only rollouts look at the clock; any other answer can be cached.
   clock: true,
-  validate,
   sync,
   // The autoscaler that KEDA makes belongs to KEDA, and quotas to the namespace: they are only looked at.
   relatedTypes: [HorizontalPodAutoscaler, ResourceQuota],
