@@ -80,8 +80,8 @@ function forecast(
   object: KubernetesObject,
   environment: Environment,
 ): { children: readonly KubernetesObject[]; hold?: undefined } | { children?: undefined; hold: Hold['hold'] } {
-  // Neither a name that is generated nor a UID is there before a resource is.
-  const { name = object.metadata.generateName ?? 'new', uid = 'new' } = object.metadata
+  // There is no UID before a resource is.
+  const { name = '', uid = 'new' } = object.metadata
   // Anybody may ask, with any UID: whatever a kind writes into a message, no real password can be in it.
   const credentials = { ...environment.credentials, derive: () => '0'.repeat(43) }
   const { response, hold } = evaluateComposite(

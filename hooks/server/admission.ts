@@ -165,11 +165,12 @@ function convert(definition: Composite, body: unknown, request: FastifyRequest):
 function admissionOf({ request }: AdmissionReview): Admission | undefined {
   const { operation, subResource, name, namespace, object, oldObject } = request
   if (!isLookedAt(operation, subResource) || object === undefined) return undefined
-  // On creation the API server may not have put them into the object yet.
-  const placed = { ...object.metadata, ...(name && { name }), ...(namespace && { namespace }) }
+  const { metadata } = object
+  // On creation the API server may not have put them into the object yet; to a generated name it adds five characters.
+  const known = metadata.name || name || `${metadata.generateName ?? ''}xxxxx`
   return {
     operation: operation === 'UPDATE' ? 'UPDATE' : 'CREATE',
-    object: { ...object, metadata: placed },
+    object: { ...object, metadata: { ...metadata, name: known, ...(namespace && { namespace }) } },
     ...(operation === 'UPDATE' && oldObject && { oldObject }),
   }
 }

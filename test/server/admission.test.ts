@@ -77,6 +77,9 @@ t.test('what the schema checks beyond CEL is checked too', async (t) => {
   t.match(await ask({ ...base, parameters: { port: 1, listen_addresses: '*' } }), {
     status: { details: { causes: [{ field: 'spec.parameters.port' }, { field: 'spec.parameters.listen_addresses' }] } },
   })
+  const unnamed = { apiVersion: 'example.com/v1', kind: 'Database', metadata: { generateName: 'orders-' }, spec: base }
+  const generated = await app.inject(validating(review({ object: unnamed, name: '' }), 'database'))
+  t.match(generated.json().response, { allowed: true }, 'a name that is generated will do')
   t.match(await ask(base, 'x'.repeat(50)), { status: { message: /^metadata\.name: must be at most 45/ } })
   t.match(await ask({ engine: 'mysql', version: '8.4', storage: { size: '1Gi' }, replicas: 4 }), {
     allowed: true,
