@@ -28,6 +28,10 @@ const commands: Record<string, Command> = {
     summary: 'print what makes Metacontroller call the hooks',
     load: () => import('./cli/controllers.ts'),
   },
+  certificate: {
+    summary: 'make the certificate that the API server trusts, where there is no cert-manager',
+    load: () => import('./cli/certificate.ts'),
+  },
 }
 
 async function main([name, ...args]: string[]): Promise<number | undefined> {

@@ -46,6 +46,7 @@ t.test('the variables are settings of the service, and together they start it', 
     tls: ['token', 'tls'],
     open: ['open'],
     events: ['token', 'events'],
+    admission: ['token', 'tls', 'admission', 'quotas'],
   }
   for (const [name, components] of Object.entries(variants)) {
     const added = components.flatMap((component) => patchValues(`kustomize/components/${component}/deployment.yaml`))
