@@ -113,6 +113,7 @@ t.test('a step that does not happen is told, and the others go on', async (t) =>
     patch: async () => parent,
     delete: async () => undefined,
     pass: async () => undefined,
+    behave: async () => undefined,
   }
   let now = 0
   const steps = await tour({
