@@ -55,7 +55,12 @@ function run(node, args) {
   const separator = process.platform === 'win32' ? ';' : ':'
   const child = spawn(node, args, {
     stdio: 'inherit',
-    env: { ...process.env, PATH: `${dirname(node)}${separator}${binaries}${separator}${process.env.PATH}` },
+    env: {
+      // Half of a start is compiling the same files again.
+      NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compile'),
+      ...process.env,
+      PATH: `${dirname(node)}${separator}${binaries}${separator}${process.env.PATH}`,
+    },
   })
   // The terminal sends Ctrl-C to the whole group; a signal from elsewhere has to be handed on.
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))

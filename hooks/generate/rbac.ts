@@ -42,7 +42,7 @@ export function controllerRbac(name: string, definitions: readonly Definition[])
 export function eventsRbac(): KubernetesObject[] {
   return [
     role('ClusterRole', 'operator-hooks-events', undefined, [
-      grant('events.k8s.io', ['events'], ['create', 'patch', 'update']),
+      grant('events.k8s.io', ['events'], ['create', 'patch']),
     ]),
     binding('ClusterRole', 'operator-hooks-events', undefined, hookAccount),
   ]

@@ -34,6 +34,13 @@ export const pullSecretsSchema = listMap(
   { most: 16 },
 ).describe('Secrets with which nodes pull the images.')
 
+/** The part of a pod that names them. */
+export function pullSecrets(
+  imagePullSecrets: core.LocalObjectReference[] = [],
+): Pick<core.PodSpec, 'imagePullSecrets'> {
+  return imagePullSecrets.length === 0 ? {} : { imagePullSecrets }
+}
+
 /** A path inside a container. Kubernetes forbids the colon. */
 export const absolutePathSchema = z
   .string()

@@ -56,6 +56,8 @@ export interface Parent<Spec = Record<string, unknown>, Status = Record<string, 
 export interface Settings {
   /** Prefix for images that name no registry, such as `registry.internal/mirror`; empty: as they are. */
   imageRegistry: string
+  /** The suite's own image, for Jobs that run one of its commands. */
+  suiteImage?: string
 }
 
 /** What a kind's functions are given beside the parent. */

@@ -64,6 +64,11 @@ export function prefixedImage(reference: string, settings: Settings): string {
   return `${settings.imageRegistry.replace(/\/+$/, '')}/${reference}`
 }
 
+/** The suite's own image. */
+export function suiteImage(settings: Settings): string {
+  return prefixedImage(settings.suiteImage ?? 'operator-hooks', settings)
+}
+
 // As Docker tells them apart: the first part is a registry when it has a dot or a port, or is localhost.
 function namesRegistry(reference: string): boolean {
   const [first = '', ...rest] = reference.split('/')

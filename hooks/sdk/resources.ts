@@ -56,6 +56,7 @@ export type ConfigMap = Wire<core.ConfigMap>
 export type Secret = Wire<core.Secret>
 export type ServiceAccount = Wire<core.ServiceAccount>
 export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
+export type Pod = Wire<core.Pod>
 export type Job = Wire<batch.Job>
 export type CronJob = Wire<batch.CronJob>
 export type PodDisruptionBudget = Wire<policy.PodDisruptionBudget>
@@ -76,6 +77,7 @@ export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
   'PersistentVolumeClaim',
   'persistentvolumeclaims',
 )
+export const Pod = resourceType<Pod>('v1', 'Pod', 'pods')
 export const Job = resourceType<Job>('batch/v1', 'Job', 'jobs')
 export const CronJob = resourceType<CronJob>('batch/v1', 'CronJob', 'cronjobs')
 export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(

@@ -64,13 +64,16 @@ export interface RelatedResourceRule {
   apiVersion: string
   /** Plural, lower case. */
   resource: string
-  labelSelector?: {
-    matchLabels?: Record<string, string>
-    matchExpressions?: { key: string; operator: string; values?: string[] }[]
-  }
-  namespaceSelector?: { matchLabels?: Record<string, string> }
+  labelSelector?: WireSelector
+  namespaceSelector?: WireSelector
   namespace?: string
   names?: string[]
+}
+
+/** metav1.LabelSelector. */
+interface WireSelector {
+  matchLabels?: Record<string, string>
+  matchExpressions?: { key: string; operator: string; values?: string[] }[]
 }
 
 /** Answer of a customize hook. */

@@ -30,7 +30,13 @@ export async function assemble(
   ])
   return {
     definitions,
-    environment: { credentials: createCredentials(keys), settings: { imageRegistry: configuration.imageRegistry } },
+    environment: {
+      credentials: createCredentials(keys),
+      settings: {
+        imageRegistry: configuration.imageRegistry,
+        suiteImage: configuration.suiteImage || `operator-hooks:${build.version}`,
+      },
+    },
     authentication,
     tokens: createTokens(await readTokens(configuration)),
     limits: {

@@ -44,6 +44,11 @@ const options = {
     'derive credentials with a key made at the start: for development, they change with every start',
   ),
   imageRegistry: text('PREFIX', '', 'prefix for images that name no registry'),
+  suiteImage: text(
+    'IMAGE',
+    '',
+    "the suite's own image, for Jobs that run one of its commands; unless given, operator-hooks:<version>",
+  ),
   bodyLimitMib: integer('MIB', 16, 1, 1024, 'largest request body'),
   maxInFlight: integer('COUNT', 64, 1, 100000, 'requests that are worked on at a time; more are answered 429'),
   maxEventLoopDelayMs: integer('MS', 1000, 10, 60000, 'above such a delay requests are answered 429'),

@@ -1,6 +1,15 @@
 // 200 Databases at once on the real control plane, against the same objects from a plain client.
 import { median, spread } from './measure.ts'
-import { type Run, runDatabases, runPlainClient, shippedFlags, startCluster, total, workers } from './plane.ts'
+import {
+  databases,
+  type Run,
+  runOperator,
+  runPlainClient,
+  shippedFlags,
+  startCluster,
+  total,
+  workers,
+} from './plane.ts'
 import { rounded, type Section } from './report.ts'
 import { databaseDefinition } from './requests.ts'
 import type { Image } from './service.ts'
@@ -11,14 +20,15 @@ import type { Image } from './service.ts'
  */
 export async function benchCluster(
   image: Image,
-  { databases = 200, rounds = 3 }: { databases?: number; rounds?: number } = {},
+  { count = 200, rounds = 3 }: { count?: number; rounds?: number } = {},
 ): Promise<Section> {
   const flags = shippedFlags()
-  const cluster = await startCluster(image, flags)
+  const workload = databases()
+  const cluster = await startCluster(image, flags, workload)
   try {
     const runs: { operator: Run[]; client: Run[] } = { operator: [], client: [] }
     const operator = async () => {
-      const { namespace, ...run } = await runDatabases(cluster, databases, 300)
+      const { namespace, ...run } = await runOperator(cluster, workload, count, 300)
       runs.operator.push(run)
       return namespace
     }
@@ -26,7 +36,7 @@ export async function benchCluster(
     // The first round warms up: informers, caches and compilers.
     runs.operator.pop()
     for (let round = 0; round < rounds; round++) {
-      const client = async () => runs.client.push(await runPlainClient(cluster, from, databases))
+      const client = async () => runs.client.push(await runPlainClient(cluster, workload, from, count))
       if (round % 2 === 0) {
         await client()
         from = await operator()
@@ -46,7 +56,7 @@ export async function benchCluster(
     const cpuRatio = runs.operator.map(({ cpu }, round) => total(cpu) / total(runs.client[round]?.cpu ?? {}))
     return {
       name: 'cluster',
-      about: `${databases} Databases applied at once to a real control plane (Metacontroller with ${flags.join(' ')}), against the same objects from a plain client with ${workers} connections: parents of the same schema, their ${runs.client[0]?.children} children, and one status each; ${rounds} rounds in turns after one to warm up. The Databases are suspended, so that no pods take CPU. A run ends when the status of every Database says that all its children are there.`,
+      about: `${count} Databases applied at once to a real control plane (Metacontroller with ${flags.join(' ')}), against the same objects from a plain client with ${workers} connections: parents of the same schema, their ${runs.client[0]?.children} children, and one status each; ${rounds} rounds in turns after one to warm up. The Databases are suspended, so that no pods take CPU. A run ends when the status of every Database says that all its children are there.`,
       tables: [
         {
           title: 'CPU seconds (median of the rounds)',
@@ -63,7 +73,7 @@ export async function benchCluster(
         {
           title: 'Requests to the API server for each Database',
           columns: ['', 'Databases', 'plain client'],
-          rows: requestRows(runs.operator.at(-1), runs.client.at(-1), databases),
+          rows: requestRows(runs.operator.at(-1), runs.client.at(-1), count),
         },
         {
           title: 'Time on the clock',
@@ -114,7 +124,7 @@ function twoCores({ children, cpu }: Run): number {
 }
 
 // Those of Databases and of their children; the controllers' own are left out.
-function requestRows(operator: Run | undefined, client: Run | undefined, databases: number): string[][] {
+function requestRows(operator: Run | undefined, client: Run | undefined, count: number): string[][] {
   const rows = [
     ['GET parents', /^GET databases$/],
     ['POST parents', /^POST databases$/],
@@ -123,11 +133,11 @@ function requestRows(operator: Run | undefined, client: Run | undefined, databas
     ['POST children', childrenPattern('POST')],
     ['PUT children', childrenPattern('PUT')],
   ] as const
-  const count = (run: Run | undefined, pattern: RegExp) => {
+  const each = (run: Run | undefined, pattern: RegExp) => {
     const matching = Object.entries(run?.requests ?? {}).filter(([name]) => pattern.test(name))
-    return rounded(matching.reduce((sum, [, value]) => sum + value, 0) / databases)
+    return rounded(matching.reduce((sum, [, value]) => sum + value, 0) / count)
   }
-  return rows.map(([title, pattern]) => [title, count(operator, pattern), count(client, pattern)])
+  return rows.map(([title, pattern]) => [title, each(operator, pattern), each(client, pattern)])
 }
 
 function childrenPattern(verb: string): RegExp {

@@ -1,5 +1,5 @@
 // Metacontroller's flags: how fast each set of them lets children appear, and what it takes.
-import { runDatabases, shippedFlags, startCluster } from './plane.ts'
+import { databases as databaseWorkload, runOperator, shippedFlags, startCluster } from './plane.ts'
 import type { Section, Table } from './report.ts'
 import type { Image } from './service.ts'
 
@@ -25,12 +25,13 @@ const settings: readonly Setting[] = [
 /** A control plane for each setting; the rate of the shipped one is measured by `cluster`. */
 export async function benchFlags(image: Image): Promise<Section> {
   const shipped = shippedFlags()
+  const workload = databaseWorkload()
   const rows: Table['rows'][number][] = []
   for (const { qps, burst, workers, databases } of settings) {
     const flags = [`--client-go-qps=${qps}`, `--client-go-burst=${burst}`, `--workers=${workers}`]
-    const cluster = await startCluster(image, ['--discovery-interval=30s', ...flags])
+    const cluster = await startCluster(image, ['--discovery-interval=30s', ...flags], workload)
     try {
-      const { seconds, children, cpu } = await runDatabases(cluster, databases, 300)
+      const { seconds, children, cpu } = await runOperator(cluster, workload, databases, 300)
       const usage = cluster.usage()
       const perThousand = (name: string) => (1000 * (cpu[name] ?? 0)) / children
       const isShipped = flags.every((flag) => shipped.includes(flag))

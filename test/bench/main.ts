@@ -16,6 +16,7 @@ Without a part: hook, http, memory and start, about a minute and a half.
   memory   memory and requests per second over 10,000 different parents
   start    cold start to the first answer
   cluster  200 Databases on a real control plane, against a plain client; several minutes
+  load     1000 WebApps: until all are ready, drift repaired, an outage; some fifteen minutes
   resync   what an unchanged Database costs each time it is looked at; two minutes
   flags    Metacontroller's flags: children per second and CPU for each set; several minutes
   all      all of these`
@@ -26,6 +27,7 @@ const parts: Record<string, (image: () => Promise<Image>) => Promise<Section>> =
   memory: async (image) => benchMemory(await image()),
   start: async (image) => benchStart(await image()),
   cluster: async (image) => (await import('./cluster.ts')).benchCluster(await image()),
+  load: async (image) => (await import('./load.ts')).benchLoad(await image()),
   resync: async (image) => (await import('./resync.ts')).benchResync(await image()),
   flags: async (image) => (await import('./flags.ts')).benchFlags(await image()),
 }

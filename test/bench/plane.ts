@@ -4,12 +4,36 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseAllDocuments } from 'yaml'
+import { type Composite, parentType } from '../../hooks/sdk/definition.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { type ControlPlaneCluster, createControlPlaneCluster } from '../cluster/cluster.ts'
 import { manifestsOf } from '../simulator/service.ts'
 import { databaseName, fullDatabase } from './databases.ts'
 import { databaseDefinition } from './requests.ts'
 import type { Image } from './service.ts'
+
+/** Parents of one kind that are applied in numbers. */
+export interface Workload {
+  readonly definition: Composite
+  /** Names of one length, so that one's objects can be told as another's by putting one name in the place of the other. */
+  name(index: number): string
+  parent(namespace: string, index: number): KubernetesObject
+  /** Parents repeat after so many: the plain client copies one of each. */
+  readonly variants: number
+  /** The condition that says of a parent that all is done. */
+  readonly until: string
+}
+
+/** Databases, suspended: no pod runs, so that what is measured is the operator's work and not that of the nodes. */
+export function databases(): Workload {
+  return {
+    definition: databaseDefinition(),
+    name: databaseName,
+    parent: (namespace, index) => fullDatabase(namespace, index, { suspend: true, replicas: 1 }),
+    variants: 3,
+    until: 'Applied',
+  }
+}
 
 /** How many parents are worked on at a time, by Metacontroller's workers and by the plain client alike. */
 export const workers = 20
@@ -24,17 +48,17 @@ export function shippedFlags(): string[] {
   return args.filter((arg) => /^--(client-go-|workers|discovery-interval)/.test(arg))
 }
 
-/** A cluster whose Databases are looked at again only after `resyncPeriodSeconds`, an hour unless given. */
+/** A cluster whose parents are looked at again only after `resyncPeriodSeconds`, an hour unless given. */
 export function startCluster(
   image: Image,
   metacontrollerFlags: readonly string[],
+  { definition }: Workload,
   resyncPeriodSeconds = 3600,
 ): Promise<ControlPlaneCluster> {
-  const manifests = manifestsOf([databaseDefinition()]).flatMap((object) =>
-    object.kind === 'CompositeController'
-      ? [withResyncPeriod(object, resyncPeriodSeconds)]
-      : [object, plainCrd(object)],
-  )
+  const manifests = manifestsOf([definition]).flatMap((object) => {
+    if (object.kind === 'CompositeController') return [withResyncPeriod(object, resyncPeriodSeconds)]
+    return object.kind === 'CustomResourceDefinition' ? [object, plainCrd(object, definition.plural)] : [object]
+  })
   const args = [image.bundle, 'serve', '--auth=none', '--ephemeral-credential-keys']
   return createControlPlaneCluster({
     hook: { command: process.execPath, args, env: image.env },
@@ -57,52 +81,55 @@ export interface Run {
   readonly requests: Readonly<Record<string, number>>
 }
 
-/**
- * Applies so many Databases at once to a new namespace and waits until the status of each says that every child is
- * there. They are suspended: no pod runs, so that what is measured is the operator's work and not that of the nodes.
- */
-export async function runDatabases(
+/** Applies so many parents at once to a new namespace and waits until the status of each says that all is done. */
+export async function runOperator(
   cluster: ControlPlaneCluster,
+  workload: Workload,
   count: number,
   seconds: number,
 ): Promise<Run & { namespace: string }> {
-  const namespace = await newNamespace(cluster, 'databases')
+  const { definition, parent } = workload
+  const namespace = await newNamespace(cluster, definition.plural)
   const run = await timed(cluster, async () => {
     await inParallel(count, async (index) => {
-      await cluster.create(fullDatabase(namespace, index, { suspend: true, replicas: 1 }))
+      await cluster.create(parent(namespace, index))
     })
-    await untilEach(cluster, namespace, count, 'Applied', seconds)
+    await untilEach(cluster, workload, namespace, count, seconds)
   })
-  return { ...run, namespace, children: (await childrenIn(cluster, namespace)).length }
+  return { ...run, namespace, children: (await childrenIn(cluster, definition, namespace)).length }
 }
 
 /**
- * The same objects by a plain client: copies of the Databases 0, 1 and 2 of that namespace, and of their children. The
- * parents are of a kind of the same schema that no controller watches; each gets its children and then its status.
+ * The same objects by a plain client: copies of the first parents of that namespace, and of their children. The parents
+ * are of a kind of the same schema that no controller watches; each gets its children and then its status.
  */
-export async function runPlainClient(cluster: ControlPlaneCluster, from: string, count: number): Promise<Run> {
+export async function runPlainClient(
+  cluster: ControlPlaneCluster,
+  workload: Workload,
+  from: string,
+  count: number,
+  afterwards: (namespace: string) => Promise<void> = async () => {},
+): Promise<Run> {
+  const { definition, variants } = workload
+  const { apiVersion, kind } = parentType(definition)
   const namespace = await newNamespace(cluster, 'plain')
-  const all = await childrenIn(cluster, from)
+  const all = await childrenIn(cluster, definition, from)
   const templates = await Promise.all(
-    [0, 1, 2].map(async (index) => {
-      const parent = await cluster.get({ ...databaseType, namespace: from, name: databaseName(index) })
-      if (parent === undefined) throw new Error(`there is no Database ${index} to copy`)
+    Array.from({ length: variants }, async (_, index) => {
+      const parent = await cluster.get({ apiVersion, kind, namespace: from, name: workload.name(index) })
+      if (parent === undefined) throw new Error(`there is no ${kind} ${index} to copy`)
       const { name = '', uid = '' } = parent.metadata
       const own = all.filter(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.uid === uid))
       const text = JSON.stringify({ parent: asNew(parent), children: own.map(asNew), status: parent.status })
-      return {
-        name,
-        uid,
-        text: text.replaceAll(`"${from}"`, `"${namespace}"`).replaceAll(databaseType.apiVersion, plain),
-      }
+      return { name, uid, text: text.replaceAll(`"${from}"`, `"${namespace}"`).replaceAll(apiVersion, plain) }
     }),
   )
   let children = 0
-  const run = await timed(cluster, () =>
-    inParallel(count, async (index) => {
+  const run = await timed(cluster, async () => {
+    await inParallel(count, async (index) => {
       const template = templates[index % templates.length]
       if (template === undefined) throw new Error('there is no template')
-      const name = databaseName(index)
+      const name = workload.name(index)
       const copy = JSON.parse(template.text.replaceAll(template.name, name)) as Copy
       const { metadata } = await cluster.create(copy.parent)
       const owned = JSON.stringify(copy.children).replaceAll(template.uid, metadata.uid ?? '')
@@ -110,13 +137,12 @@ export async function runPlainClient(cluster: ControlPlaneCluster, from: string,
         await cluster.create(child)
         children++
       }
-      await cluster.patch({ ...databaseType, apiVersion: plain, namespace, name }, { status: copy.status }, 'status')
-    }),
-  )
+      await cluster.patch({ apiVersion: plain, kind, namespace, name }, { status: copy.status }, 'status')
+    })
+    await afterwards(namespace)
+  })
   return { ...run, children }
 }
-
-const databaseType = { apiVersion: 'example.com/v1', kind: 'Database' }
 
 /** The group and version of the plain client's parents. */
 const plain = 'plain.example.com/v1'
@@ -127,10 +153,10 @@ interface Copy {
   status: object
 }
 
-function plainCrd(crd: KubernetesObject): KubernetesObject {
+function plainCrd(crd: KubernetesObject, plural: string): KubernetesObject {
   const spec = crd.spec as { names: object }
   const { shortNames: _, categories: __, ...names } = spec.names as Record<string, unknown>
-  const metadata = { name: `databases.${plain.split('/')[0]}` }
+  const metadata = { name: `${plural}.${plain.split('/')[0]}` }
   return { ...crd, metadata, spec: { ...spec, group: plain.split('/')[0], names } }
 }
 
@@ -148,17 +174,17 @@ export async function timed(cluster: ControlPlaneCluster, work: () => Promise<vo
   return { seconds, cpu, requests: less(await requestsOf(cluster), requestsBefore) }
 }
 
-/** Waits until a condition of each Database is True: one is asked for at a time, so that asking costs next to nothing. */
+/** Waits until each parent says that all is done: one is asked for at a time, so that asking costs next to nothing. */
 export async function untilEach(
   cluster: ControlPlaneCluster,
+  { definition, name, until: condition }: Workload,
   namespace: string,
   count: number,
-  condition: string,
   seconds: number,
 ): Promise<void> {
   const deadline = performance.now() + seconds * 1000
   for (let index = 0; index < count; index++) {
-    const reference = { ...databaseType, namespace, name: databaseName(index) }
+    const reference = { ...parentType(definition), namespace, name: name(index) }
     const left = (deadline - performance.now()) / 1000
     await cluster.until(
       `${condition} of ${reference.name}`,
@@ -218,10 +244,14 @@ async function requestsOf(cluster: ControlPlaneCluster): Promise<Record<string, 
   return sums
 }
 
-/** Every object of the namespace that a Database owns. */
-async function childrenIn(cluster: ControlPlaneCluster, namespace: string): Promise<KubernetesObject[]> {
-  const lists = await Promise.all(databaseDefinition().children.map((type) => cluster.list(type, { namespace })))
-  return lists.flat().filter(({ metadata }) => metadata.ownerReferences?.some(({ kind }) => kind === 'Database'))
+/** Every object of the namespace that a parent of the kind owns. */
+async function childrenIn(
+  cluster: ControlPlaneCluster,
+  { children, kind }: Composite,
+  namespace: string,
+): Promise<KubernetesObject[]> {
+  const lists = await Promise.all(children.map((type) => cluster.list(type, { namespace })))
+  return lists.flat().filter(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.kind === kind))
 }
 
 // As the client of a person would create it: without what only the API server sets.

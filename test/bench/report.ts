@@ -12,7 +12,7 @@ interface Goal {
   readonly what: string
   readonly value: number
   readonly limit: number
-  readonly unit: '×' | '%' | 'MiB' | 'ms' | 'children/s'
+  readonly unit: '×' | '%' | 'MiB' | 'ms' | 's' | 'children/s'
   /** Whether the value is to stay below the limit or to reach it. */
   readonly sense: 'at most' | 'at least'
 }

@@ -1,7 +1,14 @@
 // What an unchanged Database costs each time Metacontroller looks at it again: it decides how many a cluster can carry.
 import { setTimeout as wait } from 'node:timers/promises'
-import { fullDatabase } from './databases.ts'
-import { inParallel, newNamespace, shippedFlags, startCluster, timed, untilEach } from './plane.ts'
+import {
+  databases as databaseWorkload,
+  inParallel,
+  newNamespace,
+  shippedFlags,
+  startCluster,
+  timed,
+  untilEach,
+} from './plane.ts'
 import type { Section } from './report.ts'
 import type { Image } from './service.ts'
 
@@ -10,13 +17,14 @@ export async function benchResync(
   image: Image,
   { databases = 200, periodSeconds = 5, windowSeconds = 30 } = {},
 ): Promise<Section> {
-  const cluster = await startCluster(image, shippedFlags())
+  const workload = databaseWorkload()
+  const cluster = await startCluster(image, shippedFlags(), workload)
   try {
     const namespace = await newNamespace(cluster, 'resync')
     await inParallel(databases, async (index) => {
-      await cluster.create(fullDatabase(namespace, index, { suspend: true, replicas: 1 }))
+      await cluster.create(workload.parent(namespace, index))
     })
-    await untilEach(cluster, namespace, databases, 'Applied', 300)
+    await untilEach(cluster, workload, namespace, databases, 300)
     const window = async () => {
       const before = await calls(await cluster.hook.metrics())
       const { cpu, requests } = await timed(cluster, () => wait(windowSeconds * 1000))

@@ -50,16 +50,16 @@ t.test('failures are injected, and what never gets ready is a failure', async (t
   t.match(output, '└─ PersistentVolumeClaim/data-sessions-0 1Gi, Bound')
 })
 
-t.test('a schedule runs when a day goes by, and one workload alone can fail', async (t) => {
+t.test('a schedule runs when its hour comes, and one workload alone can fail', async (t) => {
   const { code, output } = await simulated(
-    ['--for', '1d', '--fail', 'Job/sessions-snapshot*=fail'],
+    ['--for', '3h', '--fail', 'Job/sessions-snapshot*=fail'],
     `${good}  snapshots: {enabled: true}\n`,
   )
   t.equal(code, 0, 'the cache itself is ready')
   t.match(output, /2:00:00 \+ Job\/sessions-snapshot-\d+ is started/)
   t.match(output, /✗ Pod\/sessions-snapshot-\S+ fails/)
   t.match(output, /✗ Job\/sessions-snapshot-\d+ fails/)
-  const well = await simulated(['--for', '1d'], `${good}  snapshots: {enabled: true}\n`)
+  const well = await simulated(['--for', '3h'], `${good}  snapshots: {enabled: true}\n`)
   t.match(well.output, /• Job\/sessions-snapshot-\d+ succeeds/)
   t.notMatch(well.output, '✗')
 })

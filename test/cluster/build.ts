@@ -52,6 +52,11 @@ export async function ensureBinaries(env: NodeJS.ProcessEnv = process.env): Prom
   }
 }
 
+/** kube-score, which lints objects; built the first time. */
+export async function ensureKubeScore(env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  return join(await ensureBuilt('lint', env), 'lint')
+}
+
 const kubernetesPrograms = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubectl'] as const
 type KubernetesProgram = (typeof kubernetesPrograms)[number]
 
@@ -96,7 +101,7 @@ interface Recipe {
   readonly keep?: readonly [string, string]
 }
 
-const recipes: Record<'kubernetes' | 'kwok' | 'metacontroller', Recipe> = {
+const recipes: Record<'kubernetes' | 'kwok' | 'lint' | 'metacontroller', Recipe> = {
   kubernetes: {
     module: 'k8s.io/kubernetes',
     target: '.',
@@ -110,6 +115,11 @@ const recipes: Record<'kubernetes' | 'kwok' | 'metacontroller', Recipe> = {
         `-X ${name}.gitMinor=${minor}`,
       ])
     },
+  },
+  lint: {
+    module: 'github.com/zegl/kube-score',
+    target: 'github.com/zegl/kube-score/cmd/kube-score',
+    expectedMinutes: 1,
   },
   kwok: { module: 'sigs.k8s.io/kwok', target: 'sigs.k8s.io/kwok/cmd/kwok', expectedMinutes: 1 },
   metacontroller: {

@@ -1,7 +1,7 @@
 // A control plane comes up, plays pods and volumes as told, and leaves nothing behind, however its owner ends.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -10,7 +10,7 @@ import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { behaviours } from './behaviour.ts'
 import { ensureBinaries } from './build.ts'
 import { isApiError } from './client.ts'
-import { startControlPlane } from './controlplane.ts'
+import { metacontrollerUser, startControlPlane } from './controlplane.ts'
 
 await ensureBinaries()
 
@@ -121,6 +121,26 @@ t.test('it comes up, plays pods, and goes away', { timeout: 180_000 }, async (t)
     )
   })
 
+  await t.test('Metacontroller comes back by itself when it dies, and not when it is killed on purpose', async (t) => {
+    const { metacontroller } = plane
+    await client.create({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRoleBinding',
+      metadata: { name: 'metacontroller' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: metacontrollerUser }],
+    })
+    await metacontroller.start()
+    const [first = 0] = metacontrollersOf(folder)
+    process.kill(first, 'SIGKILL')
+    await eventually(async () => metacontrollersOf(folder).some((pid) => pid !== first))
+    t.ok(metacontroller.running())
+    await metacontroller.kill()
+    t.notOk(metacontroller.running())
+    await wait(1500)
+    t.same(metacontrollersOf(folder), [])
+  })
+
   await t.test('every component is measured', async (t) => {
     const usage = plane.usage()
     for (const name of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok']) {
@@ -178,6 +198,23 @@ function processesOf(folder: string): string[] {
       }
     })
     .filter((line) => line.includes(folder))
+}
+
+/** Process ids of the Metacontrollers whose kubeconfig lies in a folder: it is in their environment, not in their arguments. */
+function metacontrollersOf(folder: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const environment = readFileSync(`/proc/${pid}/environ`, 'utf8')
+        return (
+          environment.includes(`KUBECONFIG=${folder}`) && readlinkSync(`/proc/${pid}/exe`).endsWith('metacontroller')
+        )
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
 }
 
 async function eventually(probe: () => Promise<boolean>, seconds = 30): Promise<void> {

@@ -43,9 +43,14 @@ export interface ControlPlane {
 }
 
 export interface MetacontrollerProcess {
-  /** Resolves when it serves its metrics. Its CRDs are there; its permissions are the caller's to grant. */
+  /**
+   * Resolves when it serves its metrics. Its CRDs are there; its permissions are the caller's to grant. When it ends by
+   * itself it is started again a second later, as a kubelet does: 1.5.20 dies of a race in its cache of related
+   * objects every now and then (see docs/compatibility.md).
+   */
   start(): Promise<void>
   kill(): Promise<void>
+  /** False before `start` and once it was killed; a crash that is being made good does not count. */
   running(): boolean
   /** See Metacontroller in test/scenarios/cluster.ts. */
   killAfterWrite(n: number): void
@@ -221,21 +226,39 @@ function metacontrollerProcess(
   proxy: CountingProxy | undefined,
 ): MetacontrollerProcess {
   let process: Component | undefined
-  const kill = async () => process?.kill()
+  let restart: NodeJS.Timeout | undefined
+  const launch = () => {
+    clearTimeout(restart)
+    restart = undefined
+    const started = workplace.start('metacontroller', command, env)
+    process = started
+    started.gone.then(() => {
+      // `unref`: nobody has to wait for a restart in order to end.
+      if (process === started && started.failed() && !workplace.closing()) restart = setTimeout(launch, 1000).unref()
+    })
+  }
+  const kill = async () => {
+    clearTimeout(restart)
+    restart = undefined
+    await process?.kill()
+  }
+  const tail = () => process?.tail() ?? ''
+  const running = () => restart !== undefined || (process?.running() ?? false)
   return {
     async start() {
-      if (process?.running()) throw new Error('Metacontroller runs already')
-      const started = workplace.start('metacontroller', command, env)
-      process = started
-      await untilUp('Metacontroller', [started], () => answers(`http://127.0.0.1:${metricsPort}/metrics`))
+      if (running()) throw new Error('Metacontroller runs already')
+      launch()
+      await untilUp('Metacontroller', [{ name: 'metacontroller', running, tail }], () =>
+        answers(`http://127.0.0.1:${metricsPort}/metrics`),
+      )
     },
     kill,
-    running: () => process?.running() ?? false,
+    running,
     killAfterWrite(n) {
       if (!proxy) throw new Error('killAfterWrite needs a control plane started with faults')
       proxy.strikeAt(n, kill)
     },
-    tail: () => process?.tail() ?? '',
+    tail,
   }
 }
 
@@ -408,7 +431,7 @@ function isReady(node: KubernetesObject): boolean {
 /** Asks until it is so; the error after a minute, or once a component has gone, ends with what the components wrote. */
 export async function untilUp(
   what: string,
-  components: readonly Component[],
+  components: readonly Pick<Component, 'name' | 'running' | 'tail'>[],
   probe: () => Promise<boolean>,
 ): Promise<void> {
   const problem = (why: string) => {

@@ -20,6 +20,8 @@ export interface Component {
   running(): boolean
   /** Whether it ended without being told to. */
   failed(): boolean
+  /** Resolves when it has ended, for whatever reason. */
+  readonly gone: Promise<void>
   /** SIGKILL to its process group; resolves when it is gone. */
   kill(): Promise<void>
   /** SIGTERM, and SIGKILL after `graceSeconds`; resolves with the exit code (null after a signal). */
@@ -36,6 +38,8 @@ export interface Workplace {
   usage(): Record<string, Usage>
   /** What ended without being told to, each with the end of its log. */
   failures(): string[]
+  /** Whether `close` was called: what ends from now on was meant to. */
+  closing(): boolean
   /** Kills what still runs and removes the folder (KEEP_LOGS=1 leaves it). */
   close(): Promise<void>
 }
@@ -87,6 +91,7 @@ export function openWorkplace(prefix: string): Workplace {
     },
     failures: () =>
       started.filter(({ failed }) => failed()).map(({ name, tail }) => `${name} ended unasked:\n${tail()}`),
+    closing: () => closing,
     async close() {
       if (closing) return
       closing = true
@@ -128,7 +133,7 @@ function component(name: string, child: ChildProcess, pid: number, log: string, 
       // ESRCH: it went in between, which is what was wanted.
     }
   }
-  const gone = once(child, 'exit')
+  const gone = once(child, 'exit').then(() => undefined)
   let told = false
   const end = async (what: NodeJS.Signals) => {
     if (!running()) return
@@ -142,6 +147,7 @@ function component(name: string, child: ChildProcess, pid: number, log: string, 
     pid,
     running,
     failed: () => !told && !running(),
+    gone,
     kill: () => end('SIGKILL'),
     async stop(graceSeconds) {
       const late = new AbortController()

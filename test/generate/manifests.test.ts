@@ -173,7 +173,7 @@ t.test('people get the kinds with the roles that every cluster has', async (t) =
   t.same(permissions(view).get('test.example.com/specimens'), ['get', 'list', 'watch'])
   t.same(permissions(edit).get('test.example.com/specimens/scale'), ['get', 'update', 'patch'])
   t.equal(permissions(edit).get('test.example.com/smalls/scale'), undefined, 'nothing to scale')
-  t.same(permissions(eventsRbac()[0]).get('events.k8s.io/events'), ['create', 'update', 'patch'])
+  t.same(permissions(eventsRbac()[0]).get('events.k8s.io/events'), ['create', 'patch'])
 })
 
 t.test('definitions that would overwrite each other are refused', async (t) => {

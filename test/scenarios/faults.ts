@@ -20,8 +20,12 @@ export const faultScenarios: Scenario[] = [
       await cluster.until('the Service is back', () =>
         cluster.get({ apiVersion: 'v1', kind: 'Service', namespace, name: 'db' }),
       )
-      const ready = await untilPhase(cluster, reference, 'Running')
-      assert.equal(ready.spec && (ready.status as { readyReplicas?: number }).readyReplicas, 2)
+      // Until the hook is asked again the status is still that of before, Running with one replica.
+      await cluster.until('both replicas are ready', async () => {
+        const { readyReplicas } = (await present(cluster, reference)).status as { readyReplicas?: number }
+        return readyReplicas === 2
+      })
+      await untilPhase(cluster, reference, 'Running')
     },
   },
   {

@@ -5,6 +5,7 @@ import { createScenarios } from './create.ts'
 import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
+import { rolloutScenarios } from './rollout.ts'
 import { webappScenarios } from './webapp.ts'
 
 const scenarios: readonly Scenario[] = [
@@ -14,6 +15,7 @@ const scenarios: readonly Scenario[] = [
   ...removeScenarios,
   ...faultScenarios,
   ...webappScenarios,
+  ...rolloutScenarios,
 ]
 
 /** The scenarios that a cluster can carry, and the titles of those that it cannot. */

@@ -1,11 +1,14 @@
 // Growing volumes. The claims of a StatefulSet are no children of the Database (they must outlive it), and a
 // StatefulSet's claim templates never change. So a short-lived Job with rights to nothing but these claims asks for
 // more, and whether the StorageClass can is its to say: docs/decisions/0012-growing-volumes.md.
+
 import type { ConditionInput } from '../../sdk/conditions.ts'
+import { pullSecrets } from '../../sdk/containers.ts'
 import type { Context, Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
 import { shortHash } from '../../sdk/names.ts'
 import type { Live } from '../../sdk/observed.ts'
+import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
 import { compareQuantities } from '../../sdk/quantity.ts'
 import {
   type Job,
@@ -18,7 +21,6 @@ import {
 import type { DatabaseChildren } from './children.ts'
 import { jobOutcome } from './jobs.ts'
 import { labels, maxReplicas, names } from './names.ts'
-import { containerSecurity, podSecurity, pullSecrets } from './pod.ts'
 import { helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
 import { storageSize } from './statefulset.ts'
@@ -149,8 +151,8 @@ function growthJob(db: Database, settings: Settings, small: readonly Claim[]): J
           serviceAccountName: names(db).growth,
           automountServiceAccountToken: true,
           enableServiceLinks: false,
-          ...pullSecrets(db),
-          securityContext: podSecurity(65534),
+          ...pullSecrets(db.spec.imagePullSecrets),
+          securityContext: restrictedPod(65534),
           containers: [
             {
               name: 'kubectl',
@@ -165,7 +167,7 @@ function growthJob(db: Database, settings: Settings, small: readonly Claim[]): J
               // kubectl caches what it discovers.
               env: [{ name: 'HOME', value: '/tmp' }],
               resources: helperResources,
-              securityContext: containerSecurity,
+              securityContext: restrictedContainer,
               volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
             },
           ],

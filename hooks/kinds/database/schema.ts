@@ -1,8 +1,9 @@
 // What a Database is to those who ask for one: every field, its default, and what is refused.
 import * as z from 'zod'
+import { imageTextSchema, objectNameSchema, pullSecretsSchema } from '../../sdk/containers.ts'
 import type { Column, Parent, Scale } from '../../sdk/definition.ts'
 import { imageSchema } from '../../sdk/images.ts'
-import { dnsLabelPattern, dnsSubdomainPattern } from '../../sdk/names.ts'
+import { dnsLabelPattern } from '../../sdk/names.ts'
 import {
   annotationsSchema,
   extraLabelsSchema,
@@ -10,7 +11,7 @@ import {
   podSchema,
   resourcesSchema,
 } from '../../sdk/podspec.ts'
-import { immutable, listMap, quantity, rule, type ValidationRule } from '../../sdk/schema.ts'
+import { immutable, quantity, rule, type ValidationRule } from '../../sdk/schema.ts'
 import { isTimeZone, periodPattern, scheduleFault, schedulePattern, timeZonePattern } from './schedule.ts'
 
 /** A resource of this kind, its spec checked and defaulted. */
@@ -23,13 +24,7 @@ export type Phase = DatabaseStatus['phase']
 /** The longest name: a CronJob's is at most 52 characters, and its own ends in -backup. */
 export const maxNameLength = 45
 
-const objectName = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(dnsSubdomainPattern, 'must be the name of an object: lower case letters, digits, - and .')
-
-const secretName = objectName.describe('Name of the Secret, in the same namespace.')
+const secretName = objectNameSchema.describe('Name of the Secret, in the same namespace.')
 
 // A size as storage is bought: whole numbers only. Kubernetes spells the decimal kilo "k", people "K".
 const size = rule(
@@ -45,19 +40,13 @@ const size = rule(
   },
 )
 
-const imageText = z
-  .string()
-  .min(1)
-  .max(512)
-  .regex(/^[a-zA-Z0-9./:@_-]+$/, 'must be an image reference')
-
 const storage = rule(
   z.object({
     size: size.describe('Size of the volume of each replica, such as 10Gi. It can grow, never shrink.'),
-    storageClass: objectName
+    storageClass: objectNameSchema
       .optional()
       .describe("StorageClass of the volumes; the cluster's default when absent. It cannot be changed."),
-    resizeImage: imageText
+    resizeImage: imageTextSchema
       .optional()
       .describe('Image with kubectl that makes claims larger, instead of the official one.'),
   }),
@@ -117,7 +106,7 @@ const destination = rule(
   z.object({
     s3: s3.optional().describe('An S3 bucket.'),
     claim: z
-      .object({ name: objectName.describe('Name of the PersistentVolumeClaim, in the same namespace.') })
+      .object({ name: objectNameSchema.describe('Name of the PersistentVolumeClaim, in the same namespace.') })
       .optional()
       .describe('A PersistentVolumeClaim that exists already and is no part of the database.'),
   }),
@@ -161,7 +150,9 @@ const backup = rule(
     workSize: quantity()
       .optional()
       .describe('Limit for what a backup writes on its node before it is uploaded; without one the node sets it.'),
-    uploadImage: imageText.optional().describe('Image with rclone that uploads to S3, instead of the official one.'),
+    uploadImage: imageTextSchema
+      .optional()
+      .describe('Image with rclone that uploads to S3, instead of the official one.'),
     activeDeadlineSeconds: z
       .int()
       .min(60)
@@ -198,7 +189,7 @@ function unreserved(maxLength: number, reserved: readonly string[]) {
 const credentials = z.object({
   username: unreserved(32, reservedUsers).default('app').describe('User that owns the database.'),
   database: unreserved(63, reservedDatabases).default('app').describe('Name of the database that is created.'),
-  secretName: objectName
+  secretName: objectNameSchema
     .optional()
     .describe('Secret with the keys username and password to use, instead of derived credentials.'),
   rotation: z
@@ -251,10 +242,7 @@ const base = z.object({
       "Version of the engine, as the official image is tagged. It changes only within the engine's release series.",
     ),
   image: imageSchema.optional().describe('Where the image is taken from, instead of the official one on Docker Hub.'),
-  imagePullSecrets: listMap(z.object({ name: objectName.describe('Name of the Secret.') }), ['name'])
-    .refine((items) => items.length <= 16, { message: 'must be at most 16' })
-    .optional()
-    .describe('Secrets with which nodes pull the images.'),
+  imagePullSecrets: pullSecretsSchema.optional(),
   replicas: z
     .int()
     .min(1)
@@ -279,7 +267,7 @@ const base = z.object({
   monitoring: z
     .object({
       enabled: z.boolean().default(false).describe('Whether an exporter serves metrics for Prometheus.'),
-      image: imageText.optional().describe('Image of the exporter, instead of the official one.'),
+      image: imageTextSchema.optional().describe('Image of the exporter, instead of the official one.'),
       alerting: z.boolean().default(false).describe('Whether alerts are set up, where the Prometheus operator is.'),
     })
     .prefault({})

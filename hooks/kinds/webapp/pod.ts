@@ -1,7 +1,13 @@
 // The template of the pods: the application, what runs before and beside it, and its volumes.
 import type { Container, PodTemplateSpec, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
 import { resourcesWithDefaults } from '../../sdk/containerresources.ts'
-import { containerOptions, type HelperContainer, helperContainer, podVolumes } from '../../sdk/containers.ts'
+import {
+  containerOptions,
+  type HelperContainer,
+  helperContainer,
+  podVolumes,
+  pullSecrets,
+} from '../../sdk/containers.ts'
 import type { Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
 import { placement, withoutEmpty } from '../../sdk/podspec.ts'
@@ -28,7 +34,6 @@ export function podTemplate(app: WebApp, settings: Settings, track: Track): PodT
       (helper): Container => ({ ...helperOf(app, helper, settings), restartPolicy: 'Always' }),
     ),
   ]
-  const imagePullSecrets = spec.imagePullSecrets ?? []
   return {
     metadata: {
       labels: { ...spec.pod.labels, ...labels(app), [trackLabel]: track },
@@ -42,7 +47,7 @@ export function podTemplate(app: WebApp, settings: Settings, track: Track): PodT
       serviceAccountName: names(app).serviceAccount,
       automountServiceAccountToken: spec.serviceAccount.automountToken,
       enableServiceLinks: false,
-      ...(imagePullSecrets.length > 0 && { imagePullSecrets }),
+      ...pullSecrets(spec.imagePullSecrets),
       securityContext: podSecurity(app),
       terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds,
       ...placement(spec.pod, selectorLabels(app)),

@@ -14,11 +14,7 @@ export function podSecurity(app: WebApp): PodSecurityContext {
   const { podSecurityStandard, runAsUser, runAsGroup, fsGroup } = app.spec.security
   if (podSecurityStandard === 'restricted') {
     return {
-      ...restrictedPod({
-        user: runAsUser ?? unprivileged,
-        group: runAsGroup ?? unprivileged,
-        fsGroup: fsGroup ?? unprivileged,
-      }),
+      ...restrictedPod(runAsUser ?? unprivileged, runAsGroup ?? unprivileged, fsGroup ?? unprivileged),
       ...lowPorts(app),
     }
   }

@@ -31,6 +31,8 @@ function mountClash({ spec }: WebApp): string | undefined {
   const mounted = new Set((spec.volumeMounts ?? []).map(({ mountPath }) => mountPath))
   const file = (spec.configFiles ?? []).find(({ path }) => mounted.has(path))
   if (file !== undefined) return `spec.configFiles: ${file.path} is the mountPath of one of spec.volumeMounts too`
+  const folder = (spec.configFiles ?? []).find(({ path }) => spec.security.writablePaths?.includes(path))
+  if (folder !== undefined) return `spec.configFiles: ${folder.path} is one of spec.security.writablePaths too`
   const volumes = new Set((spec.volumes ?? []).map(({ name }) => name))
   for (const { field, helper } of helpersOf(spec)) {
     const missing = (helper.volumeMounts ?? []).find(({ name }) => !volumes.has(name))

@@ -92,9 +92,12 @@ const configFiles = listMap(
 
 const probes = z.object({
   readiness: probeSchema.optional().describe('Whether a pod can take requests; a TCP connect when absent.'),
-  liveness: probeSchema.optional().describe('Whether a container has to be restarted; a TCP connect when absent.'),
+  liveness: probeSchema.optional().describe('Whether the container has to be restarted; its end alone when absent.'),
   startup: probeSchema.optional().describe('Whether the container has started; a TCP connect when absent.'),
-  defaults: z.boolean().default(true).describe('Whether probes that are not given connect to the first TCP port.'),
+  defaults: z
+    .boolean()
+    .default(true)
+    .describe('Whether readiness and startup, where they are not given, connect to the first TCP port.'),
 })
 
 const namespaceNames = z
@@ -327,7 +330,7 @@ export function canaryPort(port: number): number {
 
 export const status = z.object({
   phase: z
-    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Suspended', 'Failed'])
+    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Suspended', 'RolledBack', 'Failed'])
     .describe('Where the application is, in a word.'),
   replicas: z.int().min(0).describe('Pods that exist.'),
   readyReplicas: z.int().min(0).describe('Pods that are ready.'),

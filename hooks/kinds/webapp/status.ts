@@ -35,7 +35,7 @@ export function report(app: WebApp, context: View, delivery: Delivery, replicas:
       summary.ready,
       ...(summary.reconciling === undefined ? [] : [summary.reconciling]),
       available(progress),
-      progressing(app, progress),
+      summary.progressing ?? progressing(app, progress),
       policyApplied(app, context, progress),
       autoscaled(app, context, replicas),
       ...delivery.conditions,
@@ -47,6 +47,7 @@ interface Summary {
   phase: Phase
   ready: ConditionInput
   reconciling?: ConditionInput
+  progressing?: ConditionInput
 }
 
 function summarize(app: WebApp, progress: Progress): Summary {

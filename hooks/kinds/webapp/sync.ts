@@ -23,7 +23,7 @@ export function sync(
   if (refused !== undefined) return { hold: refused }
   const replicas = replicasOf(app, context.observed.get(Deployment, names(app).deployment('stable')))
   const delivery = deliver(app, context, { revision: revisionOf(app, context.settings), replicas })
-  const { configurations, deployments, services, jobs, resyncAfterSeconds } = delivery
+  const { configurations, deployments, services, jobs, minReplicas, resyncAfterSeconds } = delivery
   return {
     children: [
       serviceAccount(app),
@@ -31,7 +31,7 @@ export function sync(
       ...deployments,
       ...services,
       ...jobs,
-      autoscaler(app),
+      autoscaler(app, minReplicas),
       disruptionBudget(app),
       networkPolicy(app),
       ingress(app),

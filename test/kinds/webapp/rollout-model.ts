@@ -41,6 +41,8 @@ export interface Model {
   serving: Serving | undefined
   status: RolloutStatus | undefined
   revisions: Revisions
+  /** What the status said before it was last written, and when that was. */
+  before: { status: RolloutStatus | undefined; revisions: Revisions; until: number } | undefined
   /** Of a Gateway API route, once a route was asked for. */
   routeWeight: number | undefined
   checks: Check[]
@@ -85,6 +87,7 @@ export function createModel(more: Partial<Model> = {}): Model {
     serving: undefined,
     status: undefined,
     revisions: {},
+    before: undefined,
     routeWeight: undefined,
     checks: [],
     queries: 'passed',
@@ -118,6 +121,7 @@ export function sync(model: Model): boolean {
   const before = JSON.stringify([model.stable, model.canary, model.serving, model.checks])
   const statusBefore = JSON.stringify([model.status, model.revisions])
   const answer = decide(inputOf(model))
+  model.before = { status: model.status, revisions: model.revisions, until: model.now.getTime() }
   const { stable, canary } = answer
   model.stable = { ...(model.stable ?? empty(model)), ...given(model.stable, stable, model) }
   model.canary = canary && { ...(model.canary ?? empty(model)), ...given(model.canary, canary, model) }
@@ -132,6 +136,18 @@ export function sync(model: Model): boolean {
   return (
     statusNow !== statusBefore || JSON.stringify([model.stable, model.canary, model.serving, model.checks]) !== before
   )
+}
+
+/** Asks again before Metacontroller has seen its own last write of the status. */
+export function syncAgain(model: Model): boolean {
+  const { before } = model
+  if (before === undefined || before.until !== model.now.getTime()) return sync(model)
+  const { status, revisions } = model
+  model.status = before.status
+  model.revisions = before.revisions
+  sync(model)
+  model.before = { status, revisions, until: model.now.getTime() }
+  return true
 }
 
 /** The Deployment controller makes and removes the pods that it may. */

@@ -19,6 +19,7 @@ import {
   serving,
   settle,
   sync,
+  syncAgain,
 } from './rollout-model.ts'
 
 const ask = (model: Model, revision: string) => {
@@ -514,7 +515,7 @@ const wait =
 
 /** What the world does by itself, in any order. */
 const worldMoves = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom<Move>(sync, controllers, kubelets, route, answers) },
+  { weight: 6, arbitrary: fc.constantFrom<Move>(sync, syncAgain, controllers, kubelets, route, answers) },
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 90 }).map(wait) },
   { weight: 1, arbitrary: fc.constantFrom(-86400, 86400).map(wait) },
 )

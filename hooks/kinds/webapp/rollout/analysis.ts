@@ -1,7 +1,6 @@
 // The wanted revision beside the stable one: step by step it gets a larger share, as long as it does well.
 import { analysisOf, examine } from './checks.ts'
-import { absent, decision, isStuck, type Outcome } from './decision.ts'
-import { drain } from './drain.ts'
+import { absent, decision, isStuck, type Outcome, unchanged } from './decision.ts'
 import { moveTowards, type Split, splitFor } from './replicas.ts'
 import { gateOf, stepsOf } from './steps.ts'
 import { stamp, stretch } from './time.ts'
@@ -42,7 +41,7 @@ export function analysis(input: RolloutInput, stable: Workload): Decision {
   const { memory, complete, ...checks } = examine(state, step, scene.target, input, stable, canary)
   if (memory.failedChecks > state.failedChecks && memory.failedChecks >= threshold) {
     const message = `${memory.failedChecks} checks of revision ${wanted} failed: ${memory.message}`
-    return fail({ ...scene, state: { ...state, ...memory } }, 'AnalysisFailed', message)
+    return fail({ ...scene, state: { ...state, ...memory } }, 'AnalysisFailed', message, checks.keep)
   }
   const seen = { ...scene, state: { ...state, ...memory } }
   if (!complete) {
@@ -53,8 +52,8 @@ export function analysis(input: RolloutInput, stable: Workload): Decision {
     const message = `revision ${wanted} is good so far: promote it with the annotation platform.example.com/promote: "${wanted}"`
     return stay(seen, { phase: 'WaitingPromotion', reason: 'PromotionNeeded', message, ...checks })
   }
-  const next = steps[index + 1]
-  return next === undefined ? promote(seen) : advance(seen, next)
+  const last = index === steps.length - 1
+  return last ? promote(seen, checks.keep) : advance(seen, checks.keep)
 }
 
 /** All that the functions below look at. */
@@ -155,20 +154,19 @@ function stay(scene: Scene, more: Partial<Outcome> & Pick<Outcome, 'phase'>): De
   })
 }
 
-/** The next step; its pods may be there already. */
-function advance(scene: Scene, next: Step): Decision {
-  const { input, state, index } = scene
+/** The next step. */
+function advance({ input, stable, canary, state, index }: Scene, keep: readonly string[]): Decision {
   const { strategy, weight, failedChecks, startedAt, baseReplicas } = state
-  return arrive({
-    ...scene,
-    state: { phase: 'Progressing', strategy, step: index + 1, weight, failedChecks, startedAt, baseReplicas },
-    index: index + 1,
-    step: next,
-    target: splitFor(next.weight, input),
+  return decision(input, {
+    ...{ phase: 'Progressing', strategy, step: index + 1, weight, failedChecks, startedAt, baseReplicas },
+    reason: 'RollingOut',
+    canaryRevision: input.wanted,
+    ...unchanged(stable, canary),
+    keep,
   })
 }
 
-function promote({ input, stable, canary, state, index, step }: Scene): Decision {
+function promote({ input, stable, canary, state, index, step }: Scene, keep: readonly string[] = []): Decision {
   return decision(input, {
     phase: 'Promoting',
     reason: 'RollingOut',
@@ -181,18 +179,19 @@ function promote({ input, stable, canary, state, index, step }: Scene): Decision
     canaryRevision: input.wanted,
     stable: { template: 'wanted', replicas: stable.wanted },
     canary: { template: 'wanted', replicas: canary.wanted },
+    keep,
   })
 }
 
-/** Rolls back: the revision is remembered, its weight is 0, and its pods leave. */
-function fail({ input, stable, state }: Scene, reason: Reason, message: string): Decision {
+/** Rolls back: the revision is remembered and has no weight. Its pods leave once the status is known to say so. */
+function fail(scene: Scene, reason: Reason, message: string, keep: readonly string[] = []): Decision {
+  const { input, stable, canary, state } = scene
+  const { failedChecks, baseReplicas } = state
   return decision(input, {
-    phase: 'Failed',
-    reason,
-    message,
-    failedChecks: state.failedChecks,
+    ...{ phase: 'Failed', reason, message, failedChecks, baseReplicas },
     failed: input.wanted,
-    baseReplicas: state.baseReplicas,
-    ...drain(input, stable),
+    ...unchanged(stable, canary),
+    canary: input.canary && { template: 'observed', replicas: canary.wanted },
+    keep,
   })
 }

@@ -106,7 +106,8 @@ function queryCheck(state: RolloutStatus, step: Step, seconds: number, input: Ro
   const latest: Check | undefined = known[known.length - 1]
   const fresh = latest?.outcome === 'failed' && latest.number > (state.lastFailedCheck ?? 0)
   const lastFailedCheck = fresh ? latest.number : state.lastFailedCheck
-  const idle = latest?.outcome !== 'running'
+  // What has just been counted is kept until the status is known to remember it.
+  const idle = latest?.outcome !== 'running' && !fresh
   const start = idle && number > (latest?.number ?? 0) && number > (lastFailedCheck ?? 0) ? number : undefined
   const passed = latest?.outcome === 'passed' && latest.number >= needed
   return {
@@ -118,13 +119,14 @@ function queryCheck(state: RolloutStatus, step: Step, seconds: number, input: Ro
     ...(passed ? {} : { pending: { reason: 'CheckRunning', message: `check ${Math.max(number, 1)} has to pass` } }),
     ...(start === undefined ? {} : { start: { id: checkId(state, input.wanted, start), number: start } }),
     keep: latest === undefined || start !== undefined ? [] : [latest.id],
-    nextIn: number === 0 ? first - seconds : (number + 1) * intervalSeconds - seconds,
+    nextIn: fresh ? 1 : number === 0 ? first - seconds : (number + 1) * intervalSeconds - seconds,
   }
 }
 
 /** Names one check of one step of one rollout: nothing that a Job asks about can change under its name. */
 export function checkId({ startedAt, step, stepStartedAt }: RolloutStatus, revision: string, number: number): string {
-  return shortHash(JSON.stringify([revision, startedAt, step, stepStartedAt, number]))
+  // A Job's name is a label of its pods, which has 63 characters, and a WebApp's name takes up to 45 of them.
+  return shortHash(JSON.stringify([revision, startedAt, step, stepStartedAt, number])).slice(0, 8)
 }
 
 // A comparison with pods that are not well says nothing, and a step further would lean on them.

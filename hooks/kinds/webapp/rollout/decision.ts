@@ -36,6 +36,24 @@ export function decision(input: RolloutInput, outcome: Outcome): Decision {
   }
 }
 
+/**
+ * Both Deployments as they are, where a turn is taken that the status alone remembers. What Metacontroller gives of the
+ * parent may be one write old, while the children that it gives are new: were they changed together with the status, the
+ * next look could see the change without the reason for it, and take it back. So the status goes first; seen from the
+ * old one, nothing has changed and the same turn is taken again.
+ */
+export function unchanged(
+  stable: Workload,
+  canary: Workload,
+): Pick<Decision, 'stable' | 'canary' | 'resyncAfterSeconds'> {
+  return {
+    stable: { template: 'observed', replicas: stable.wanted },
+    canary: { template: 'observed', replicas: canary.wanted },
+    // A status of one's own making brings no sync.
+    resyncAfterSeconds: 1,
+  }
+}
+
 /** A Deployment that does not exist. */
 export const absent: Workload = {
   revision: undefined,

@@ -12,14 +12,14 @@ type Leaving = Pick<Decision, 'stable' | 'canary' | 'resyncAfterSeconds'> & { st
  * have changed: for scaleDownDelaySeconds, or until the route has weight 0.
  */
 export function drain(input: RolloutInput, stable: Workload): Leaving {
-  const { canary, spec, previous, now } = input
+  const { canary, spec, previous } = input
   const target = { stable: input.replicas, canary: 0 }
   const moved = moveTowards(target, input, stable, canary)
   const part = { template: 'observed', replicas: moved.stable } as const
   if (canary === undefined || (canary.wanted === 0 && canary.pods === 0)) {
     return { stable: part, canary: undefined, stepStartedAt: undefined }
   }
-  const since = stretch(isLeaving(previous) ? previous?.stepStartedAt : undefined, now)
+  const since = stretch(isLeaving(previous) ? previous?.stepStartedAt : undefined, input.now)
   const stay = (replicas: number, resyncAfterSeconds?: number): Leaving => ({
     stable: part,
     canary: { template: 'observed', replicas },

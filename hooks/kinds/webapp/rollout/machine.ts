@@ -1,7 +1,7 @@
 // The state machine of a rollout: a pure function from what is observed, what the status last said and the time, to what
 // there should be now. docs/rollouts.md has it as a diagram.
 import { analysis, isUnderWay } from './analysis.ts'
-import { absent, decision, hasProved, isComplete, isStuck } from './decision.ts'
+import { absent, decision, hasProved, isComplete, isStuck, unchanged } from './decision.ts'
 import { drain } from './drain.ts'
 import { moveTowards, splitFor } from './replicas.ts'
 import { stepsOf } from './steps.ts'
@@ -124,7 +124,7 @@ function frozen(input: RolloutInput, stable: Workload): Decision {
  * beside them, and what they ran before is half gone.
  */
 function promotion(input: RolloutInput, stable: Workload, canary: Workload): Decision {
-  const { previous, now } = input
+  const { previous } = input
   const steps = stepsOf(input)
   const common = {
     startedAt: previous?.startedAt,
@@ -132,8 +132,12 @@ function promotion(input: RolloutInput, stable: Workload, canary: Workload): Dec
     step: steps.length - 1,
     canaryRevision: canary.revision,
   }
-  if (previous?.phase === 'Finalising' || isComplete(stable)) {
+  if (previous?.phase === 'Finalising') {
     return decision(input, { ...common, phase: 'Finalising', reason: 'Draining', ...drain(input, stable) })
+  }
+  if (isComplete(stable)) {
+    const since = stamp(input.now)
+    return decision(input, { ...common, phase: 'Finalising', stepStartedAt: since, ...unchanged(stable, canary) })
   }
   const stuck = isStuck(stable)
   const ready = `${stable.available} of ${stable.wanted} pods of the stable Deployment are ready`
@@ -142,7 +146,7 @@ function promotion(input: RolloutInput, stable: Workload, canary: Workload): Dec
     phase: 'Promoting',
     weight: previous?.phase === 'Promoting' ? previous.weight : (steps[steps.length - 1]?.weight ?? 0),
     failedChecks: previous?.failedChecks ?? 0,
-    stepStartedAt: previous?.phase === 'Promoting' ? previous.stepStartedAt : stamp(now),
+    stepStartedAt: previous?.phase === 'Promoting' ? previous.stepStartedAt : stamp(input.now),
     reason: stuck ? 'StableNotReady' : 'RollingOut',
     message: stuck
       ? `${ready} with revision ${stable.revision}; the canary goes on serving beside them, and the next template goes to them at once`

@@ -44,32 +44,39 @@ export interface Metric {
   address: string
 }
 
-export type Phase =
-  | 'Initializing'
-  | 'Progressing'
-  | 'Waiting'
-  | 'WaitingPromotion'
-  | 'Promoting'
-  | 'Finalising'
-  | 'Succeeded'
-  | 'Failed'
+/** Where a rollout is. */
+export const phases = [
+  'Initializing',
+  'Progressing',
+  'Waiting',
+  'WaitingPromotion',
+  'Promoting',
+  'Finalising',
+  'Succeeded',
+  'Failed',
+] as const
+
+export type Phase = (typeof phases)[number]
 
 /** Why a rollout waits, or why it failed. Machines may rely on these. */
-export type Reason =
-  | 'RollingOut'
-  | 'Draining'
-  | 'CanaryNotReady'
-  | 'StableNotReady'
-  | 'RouteNotReady'
-  | 'CheckFailing'
-  | 'CheckRunning'
-  | 'PromotionNeeded'
-  | 'Paused'
-  | 'Suspended'
-  | 'AnalysisFailed'
-  | 'ContainersRestarted'
-  | 'ProgressDeadlineExceeded'
-  | 'Aborted'
+export const reasons = [
+  'RollingOut',
+  'Draining',
+  'CanaryNotReady',
+  'StableNotReady',
+  'RouteNotReady',
+  'CheckFailing',
+  'CheckRunning',
+  'PromotionNeeded',
+  'Paused',
+  'Suspended',
+  'AnalysisFailed',
+  'ContainersRestarted',
+  'ProgressDeadlineExceeded',
+  'Aborted',
+] as const
+
+export type Reason = (typeof reasons)[number]
 
 /** status.rollout: with the observed Deployments, all the memory there is. Times are RFC 3339; none of them ticks. */
 export interface RolloutStatus {
