@@ -126,24 +126,25 @@ async function goOn({ cluster }: Place, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** What the tour tells of: so many samples of each kind, one of each file, the shortest first. */
-const told = { Database: 3, WebApp: 1 }
+/** The samples that the tour tells of. */
+const told: Readonly<Record<string, readonly string[]>> = {
+  Database: ['test-postgres', 'events', 'orders'],
+  WebApp: ['sample-app'],
+}
 
 function samplesOf(known: readonly Definition[]): KubernetesObject[] {
   const folder = join(root, 'hooks', 'kinds')
   if (!existsSync(folder))
     throw inputError('the demo needs a checkout of the repository: its samples are in hooks/kinds')
   const samples = readSamples(folder)
-  return Object.entries(told).flatMap(([kind, count]) => {
-    if (!known.some((definition) => definition.controller === 'composite' && definition.kind === kind)) return []
-    const ofKind = samples.filter(({ object }) => object.kind === kind)
-    const ofFiles = [...Map.groupBy(ofKind, ({ file }) => file).values()].flatMap((inFile) => inFile.slice(0, 1))
-    if (ofFiles.length === 0) throw inputError(`${folder} has no samples of ${kind}`)
-    return ofFiles
-      .sort((one, other) => one.text.length - other.text.length)
-      .map(({ object }) => object)
-      .slice(0, count)
-  })
+  const kinds = known.flatMap((definition) => (definition.controller === 'composite' ? [definition.kind] : []))
+  return kinds.flatMap((kind) =>
+    (told[kind] ?? []).map((name) => {
+      const sample = samples.find(({ object }) => object.kind === kind && object.metadata.name === name)
+      if (sample === undefined) throw inputError(`${folder} has no sample ${kind}/${name}`)
+      return sample.object
+    }),
+  )
 }
 
 function childTypesOf(known: readonly Definition[], samples: readonly KubernetesObject[]): readonly ObjectType[] {

@@ -42,7 +42,9 @@ t.test('the tour happens, each step told in a line, and ends by itself without a
   t.equal(await demo.ended, 0, demo.text())
   const text = demo.text()
   t.match(text, /operator-hooks answers a simulated Metacontroller at http:\/\/127\.0\.0\.1:\d+/)
-  for (const step of ['created', 'drift repaired', 'scaled up', 'refused', 'deleted']) t.match(text, `✓ ${step}: `)
+  for (const step of ['created', 'drift repaired', 'scaled up', 'refused', 'canary', 'rolled back', 'deleted']) {
+    t.match(text, `✓ ${step}: `)
+  }
   t.notMatch(text, '✗')
   t.match(
     text,
