@@ -43,7 +43,9 @@ t.test('the tour happens, each step told in a line, and ends by itself without a
   t.equal(await demo.ended, 0, demo.text())
   const text = demo.text()
   t.match(text, /operator-hooks answers a simulated Metacontroller at http:\/\/127\.0\.0\.1:\d+/)
-  for (const step of ['created', 'drift repaired', 'scaled up', 'refused', 'deleted']) t.match(text, `✓ ${step}: `)
+  for (const step of ['created', 'drift repaired', 'scaled up', 'refused', 'canary', 'rolled back', 'deleted']) {
+    t.match(text, `✓ ${step}: `)
+  }
   t.notMatch(text, '✗')
   t.match(
     text,
@@ -114,6 +116,7 @@ t.test('a step that does not happen is told, and the others go on', async (t) =>
     patch: async () => parent,
     delete: async () => undefined,
     pass: async () => undefined,
+    behave: async () => undefined,
   }
   let now = 0
   const steps = await tour({
