@@ -147,7 +147,7 @@ const tolerationsSchema = z
 const selectorOperator = z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
 
 /** metav1.LabelSelector. */
-const labelSelectorSchema = z.object({
+export const labelSelectorSchema = z.object({
   matchLabels: z
     .record(z.string(), z.string().max(63))
     .meta({ maxProperties: 16 })
@@ -251,10 +251,7 @@ const secretOrConfigMapKey = z.object({
   optional: z.boolean().optional().describe('Whether it may be missing.'),
 })
 
-/**
- * core/v1 EnvVar, as a list that is told apart by name.
- * @public for kinds whose containers are the user's own.
- */
+/** core/v1 EnvVar, as a list that is told apart by name. */
 export const envSchema = z
   .array(
     z.object({

@@ -1,6 +1,7 @@
 // The kinds of object that a hook may emit, each with the plural that Metacontroller needs and the way it is
 // updated. Types come from kubernetes-types: client-node's model classes are not wire types (`_from`, Date …).
 import type * as apps from 'kubernetes-types/apps/v1.js'
+import type * as autoscaling from 'kubernetes-types/autoscaling/v2.js'
 import type * as batch from 'kubernetes-types/batch/v1.js'
 import type * as core from 'kubernetes-types/core/v1.js'
 import type * as networking from 'kubernetes-types/networking/v1.js'
@@ -48,17 +49,28 @@ export function resourceType<Resource extends KubernetesObject>(
   return { apiVersion, kind, resource, namespaced: true, updateMethod: 'InPlace', ...options }
 }
 
+/** Whether an object is of a type: for decorators that look at several. */
+export function isOf<Type extends ResourceType>(type: Type, object: KubernetesObject): object is ObjectOf<Type> {
+  return object.kind === type.kind && object.apiVersion === type.apiVersion
+}
+
 export type StatefulSet = Wire<apps.StatefulSet>
 export type Deployment = Wire<apps.Deployment>
 export type Service = Wire<core.Service>
 export type ConfigMap = Wire<core.ConfigMap>
 export type Secret = Wire<core.Secret>
 export type ServiceAccount = Wire<core.ServiceAccount>
+export type Namespace = Wire<core.Namespace>
 export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
+export type Pod = Wire<core.Pod>
+export type ResourceQuota = Wire<core.ResourceQuota>
+export type LimitRange = Wire<core.LimitRange>
 export type Job = Wire<batch.Job>
 export type CronJob = Wire<batch.CronJob>
 export type PodDisruptionBudget = Wire<policy.PodDisruptionBudget>
 export type NetworkPolicy = Wire<networking.NetworkPolicy>
+export type Ingress = Wire<networking.Ingress>
+export type HorizontalPodAutoscaler = Wire<autoscaling.HorizontalPodAutoscaler>
 export type Role = Wire<rbac.Role>
 export type RoleBinding = Wire<rbac.RoleBinding>
 
@@ -68,11 +80,15 @@ export const Service = resourceType<Service>('v1', 'Service', 'services')
 export const ConfigMap = resourceType<ConfigMap>('v1', 'ConfigMap', 'configmaps')
 export const Secret = resourceType<Secret>('v1', 'Secret', 'secrets')
 export const ServiceAccount = resourceType<ServiceAccount>('v1', 'ServiceAccount', 'serviceaccounts')
+export const Namespace = resourceType<Namespace>('v1', 'Namespace', 'namespaces', { namespaced: false })
 export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
   'v1',
   'PersistentVolumeClaim',
   'persistentvolumeclaims',
 )
+export const Pod = resourceType<Pod>('v1', 'Pod', 'pods')
+export const ResourceQuota = resourceType<ResourceQuota>('v1', 'ResourceQuota', 'resourcequotas')
+export const LimitRange = resourceType<LimitRange>('v1', 'LimitRange', 'limitranges')
 export const Job = resourceType<Job>('batch/v1', 'Job', 'jobs')
 export const CronJob = resourceType<CronJob>('batch/v1', 'CronJob', 'cronjobs')
 export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(
@@ -81,5 +97,11 @@ export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(
   'poddisruptionbudgets',
 )
 export const NetworkPolicy = resourceType<NetworkPolicy>('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies')
+export const Ingress = resourceType<Ingress>('networking.k8s.io/v1', 'Ingress', 'ingresses')
+export const HorizontalPodAutoscaler = resourceType<HorizontalPodAutoscaler>(
+  'autoscaling/v2',
+  'HorizontalPodAutoscaler',
+  'horizontalpodautoscalers',
+)
 export const Role = resourceType<Role>('rbac.authorization.k8s.io/v1', 'Role', 'roles')
 export const RoleBinding = resourceType<RoleBinding>('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings')

@@ -2,6 +2,7 @@
 // Everything said here is checked twice: by the API server from the CRD, and by the hook in case the CRD that is
 // installed is older than the hook.
 import * as z from 'zod'
+import { fieldBelow } from './fields.ts'
 
 /** x-kubernetes-validations: https://kubernetes.io/docs/reference/using-api/cel/ */
 export interface ValidationRule {
@@ -51,10 +52,17 @@ export function intOrString() {
   return z.union([z.int(), z.string().max(256)]).meta({ 'x-kubernetes-int-or-string': true })
 }
 
-/** A list whose items are told apart by some of their fields, so that server-side apply merges them. */
-export function listMap<Item extends z.ZodObject>(item: Item, keys: readonly (keyof Item['shape'] & string)[]) {
-  return z
-    .array(item)
+/**
+ * A list whose items are told apart by some of their fields, so that server-side apply merges them. With CEL rules on
+ * the list or in its items it needs `most`, or the API server refuses the CRD: the rules could cost too much.
+ */
+export function listMap<Item extends z.ZodObject>(
+  item: Item,
+  keys: readonly (keyof Item['shape'] & string)[],
+  { least = 0, most }: { least?: number; most?: number } = {},
+) {
+  const list = least > 0 ? z.array(item).min(least) : z.array(item)
+  return (most === undefined ? list : list.max(most))
     .refine((items) => new Set(items.map((one) => JSON.stringify(keys.map((key) => one[key])))).size === items.length, {
       message: `no two items may have the same ${keys.join(' and ')}`,
     })
@@ -78,6 +86,8 @@ export interface Problem {
   /** As kubectl names fields: `spec.backup.destination.s3.bucket`, `spec.tolerations[0].key`. */
   field: string
   message: string
+  /** CamelCase: why a resource is held because of it; InvalidSpec unless given. */
+  reason?: string
 }
 
 /** Faults in the words of `kubectl`: `spec.version: must match …; spec.replicas: …`. */
@@ -94,15 +104,15 @@ export function parse<Schema extends z.ZodType>(
   const result = schema.safeParse(value)
   if (result.success) return { value: result.data }
   return {
-    problems: result.error.issues.map((issue) => ({ field: fieldPath(root, issue.path), message: issue.message })),
+    problems: result.error.issues.map((issue) => ({
+      field: issue.path.reduce<string>(below, root),
+      message: issue.message,
+    })),
   }
 }
 
-function fieldPath(root: string, path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (field, part) => (typeof part === 'number' ? `${field}[${part}]` : `${field}.${String(part)}`),
-    root,
-  )
+function below(path: string, step: PropertyKey): string {
+  return fieldBelow(path, typeof step === 'number' ? step : String(step))
 }
 
 // Exponents of two digits: the numbers that more of them make take seconds to work with.

@@ -5,6 +5,9 @@ import { createScenarios } from './create.ts'
 import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
+import { rolloutScenarios } from './rollout.ts'
+import { tenancyScenarios } from './tenancy.ts'
+import { webappScenarios } from './webapp.ts'
 
 const scenarios: readonly Scenario[] = [
   ...createScenarios,
@@ -12,6 +15,9 @@ const scenarios: readonly Scenario[] = [
   ...refuseScenarios,
   ...removeScenarios,
   ...faultScenarios,
+  ...tenancyScenarios,
+  ...webappScenarios,
+  ...rolloutScenarios,
 ]
 
 /** Those of Databases alone: the one kind whose images a tier with containers has. */

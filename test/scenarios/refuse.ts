@@ -186,7 +186,13 @@ export const refuseScenarios: Scenario[] = [
   },
 ]
 
-async function refused(title: string, field: string, message: RegExp, action: () => Promise<unknown>): Promise<void> {
+/** Asserts that the API server refuses it for that field, with words that match. */
+export async function refused(
+  title: string,
+  field: string,
+  message: RegExp,
+  action: () => Promise<unknown>,
+): Promise<void> {
   const error = await action().then(
     () => undefined,
     (reason: ApiError) => reason,

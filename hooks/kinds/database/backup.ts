@@ -1,26 +1,20 @@
 // The CronJob <name>-backup, and the Job of a last backup: the same pod on a schedule, and once.
 import type { JobSpec } from 'kubernetes-types/batch/v1.js'
 import type { Container, EnvVar, PodSpec, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import { pullSecrets } from '../../sdk/containers.ts'
 import type { Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
+import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
 import { placement } from '../../sdk/podspec.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
 import type { CronJob, Job } from '../../sdk/resources.ts'
+import { periodSeconds } from '../../sdk/schedule.ts'
 import { backupPath, dumpKey, storeKey } from './backup-scripts.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import { host, labels, names, selectorLabels } from './names.ts'
-import {
-  containerSecurity,
-  engineImageFields,
-  podSecurity,
-  pullSecrets,
-  scriptVolume,
-  secretMode,
-  superuserVolume,
-} from './pod.ts'
+import { engineImageFields, scriptVolume, secretMode, superuserVolume } from './pod.ts'
 import { backupResources, helperResources } from './resources.ts'
-import { periodSeconds } from './schedule.ts'
 import type { Database } from './schema.ts'
 
 /** The official image of rclone: the engines' images have no client for S3. */
@@ -79,8 +73,8 @@ function podSpec(db: Database, settings: Settings, older: 'prune' | 'keep'): Pod
     serviceAccountName: names(db).serviceAccount,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    ...pullSecrets(db),
-    securityContext: podSecurity(engineOf(db).uid),
+    ...pullSecrets(db.spec.imagePullSecrets),
+    securityContext: restrictedPod(engineOf(db).uid),
     ...(nodeSelector && { nodeSelector }),
     ...(tolerations && { tolerations }),
     ...(priorityClassName && { priorityClassName }),
@@ -101,7 +95,7 @@ function dump(db: Database, settings: Settings): Container {
       { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
     ],
     resources: backupResources(db),
-    securityContext: containerSecurity,
+    securityContext: restrictedContainer,
     volumeMounts: [...commonMounts, { name: 'superuser-credentials', mountPath: paths.superuser, readOnly: true }],
   }
 }
@@ -123,7 +117,7 @@ function store(db: Database, settings: Settings, older: 'prune' | 'keep'): Conta
       ...s3Env(db),
     ],
     resources: s3 === undefined ? helperResources : backupResources(db),
-    securityContext: containerSecurity,
+    securityContext: restrictedContainer,
     volumeMounts: [
       ...commonMounts,
       ...(s3?.caSecret === undefined ? [] : [{ name: 's3-ca', mountPath: '/etc/s3-ca', readOnly: true }]),

@@ -2,10 +2,10 @@
 import type { Container } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
+import { restrictedContainer } from '../../sdk/podsecurity.ts'
 import { monitor } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import { names } from './names.ts'
-import { containerSecurity } from './pod.ts'
 import { helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
 
@@ -22,7 +22,7 @@ export function exporter(db: Database, settings: Settings): Container[] {
       env: env(db, { secretKeyRef: { name: names(db).secret, key: monitor.key } }),
       ports: [{ name: 'metrics', containerPort: port, protocol: 'TCP' }],
       resources: helperResources,
-      securityContext: containerSecurity,
+      securityContext: restrictedContainer,
       // The API server drops an empty list, and to miss it would cause a write at every sync.
       ...(mounts.length === 0 ? {} : { volumeMounts: mounts }),
     },

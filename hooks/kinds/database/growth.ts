@@ -1,15 +1,19 @@
 // Growing volumes. The claims of a StatefulSet are no children of the Database (they must outlive it), and a
 // StatefulSet's claim templates never change. So a short-lived Job with rights to nothing but these claims asks for
 // more, and whether the StorageClass can is its to say: docs/decisions/0012-growing-volumes.md.
+
 import type { ConditionInput } from '../../sdk/conditions.ts'
+import { pullSecrets } from '../../sdk/containers.ts'
 import type { Context, Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
 import { shortHash } from '../../sdk/names.ts'
 import type { Live } from '../../sdk/observed.ts'
+import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
 import { compareQuantities } from '../../sdk/quantity.ts'
 import {
   type Job,
   Job as JobType,
+  type NetworkPolicy,
   PersistentVolumeClaim,
   type Role,
   type RoleBinding,
@@ -17,8 +21,7 @@ import {
 } from '../../sdk/resources.ts'
 import type { DatabaseChildren } from './children.ts'
 import { jobOutcome } from './jobs.ts'
-import { labels, maxReplicas, names } from './names.ts'
-import { containerSecurity, podSecurity, pullSecrets } from './pod.ts'
+import { labels, maxReplicas, names, selectorLabels } from './names.ts'
 import { helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
 import { storageSize } from './statefulset.ts'
@@ -42,13 +45,14 @@ export function growth(
   db: Database,
   settings: Settings,
   claims: readonly Claim[],
-): (Job | Role | RoleBinding | ServiceAccount)[] {
+): (Job | NetworkPolicy | Role | RoleBinding | ServiceAccount)[] {
   const small = smallClaims(db, claims)
   if (small.length === 0) return []
   const name = names(db).growth
   const metadata = { name, labels: labels(db, 'maintenance') }
   return [
     growthJob(db, settings, small),
+    ...(db.spec.networkPolicy.enabled ? [growthPolicy(db)] : []),
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata, automountServiceAccountToken: false },
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -149,8 +153,8 @@ function growthJob(db: Database, settings: Settings, small: readonly Claim[]): J
           serviceAccountName: names(db).growth,
           automountServiceAccountToken: true,
           enableServiceLinks: false,
-          ...pullSecrets(db),
-          securityContext: podSecurity(65534),
+          ...pullSecrets(db.spec.imagePullSecrets),
+          securityContext: restrictedPod(65534),
           containers: [
             {
               name: 'kubectl',
@@ -165,13 +169,28 @@ function growthJob(db: Database, settings: Settings, small: readonly Claim[]): J
               // kubectl caches what it discovers.
               env: [{ name: 'HOME', value: '/tmp' }],
               resources: helperResources,
-              securityContext: containerSecurity,
+              securityContext: restrictedContainer,
               volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
             },
           ],
           volumes: [{ name: 'tmp', emptyDir: { sizeLimit: '16Mi' } }],
         },
       },
+    },
+  }
+}
+
+// Where a namespace denies what is not allowed. Which address and port the API server has, nobody here can know.
+function growthPolicy(db: Database): NetworkPolicy {
+  const ports = [443, 6443].map((port) => ({ port, protocol: 'TCP' as const }))
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: names(db).growth, labels: labels(db, 'maintenance') },
+    spec: {
+      podSelector: { matchLabels: selectorLabels(db, 'maintenance') },
+      policyTypes: ['Ingress', 'Egress'],
+      egress: [{ ports }],
     },
   }
 }

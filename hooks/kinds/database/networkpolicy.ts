@@ -1,5 +1,6 @@
 // NetworkPolicies: who reaches the database, and what it and its backups reach.
 import type { NetworkPolicyEgressRule, NetworkPolicyPeer } from 'kubernetes-types/networking/v1.js'
+import { nameResolution, ownNamespace } from '../../sdk/network.ts'
 import { withoutEmpty } from '../../sdk/podspec.ts'
 import type { NetworkPolicy } from '../../sdk/resources.ts'
 import { engineOf } from './engines/index.ts'
@@ -23,9 +24,8 @@ function databasePolicy(db: Database): NetworkPolicy {
     spec: {
       podSelector: { matchLabels: selectorLabels(db) },
       policyTypes: ['Ingress', 'Egress'],
-      // An empty podSelector: every pod of this namespace.
       ingress: [
-        { from: [{ podSelector: {} }, ...ingress], ports: [{ port, protocol: 'TCP' }] },
+        { from: [ownNamespace, ...ingress], ports: [{ port, protocol: 'TCP' }] },
         // Whoever collects metrics, in whatever namespace.
         ...(monitoring.enabled
           ? [{ from: [{ namespaceSelector: {} }], ports: [{ port: exporter.port, protocol: 'TCP' }] }]
@@ -61,12 +61,6 @@ function backupPolicy(db: Database): NetworkPolicy {
     },
   }
 }
-
-// Two rules: Metacontroller tells ports by their number, and would make one of UDP and TCP in the same list.
-const nameResolution: NetworkPolicyEgressRule[] = (['UDP', 'TCP'] as const).map((protocol) => ({
-  to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } } }],
-  ports: [{ port: 53, protocol }],
-}))
 
 function endpointPort(endpoint: string | undefined): number {
   if (endpoint === undefined) return 443

@@ -1,5 +1,5 @@
 // What the pods of the engine and of its backups have in common.
-import type { Container, PodSecurityContext, SecurityContext, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import type { Container, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../sdk/definition.ts'
 import { imageReference } from '../../sdk/images.ts'
 import { paths } from './engines/engine.ts'
@@ -13,33 +13,6 @@ export function engineImageFields(db: Database, settings: Settings): Pick<Contai
   const imagePullPolicy = db.spec.image?.pullPolicy
   const image = imageReference(db.spec.image, { repository: engineOf(db).repository, tag: db.spec.version }, settings)
   return { image, ...(imagePullPolicy && { imagePullPolicy }) }
-}
-
-/** Pod Security Standard "restricted": https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted */
-export function podSecurity(id: number): PodSecurityContext {
-  return {
-    runAsNonRoot: true,
-    runAsUser: id,
-    runAsGroup: id,
-    fsGroup: id,
-    // Changing the owner of every file of a large volume at each start can take many minutes.
-    fsGroupChangePolicy: 'OnRootMismatch',
-    seccompProfile: { type: 'RuntimeDefault' },
-  }
-}
-
-export const containerSecurity: SecurityContext = {
-  allowPrivilegeEscalation: false,
-  capabilities: { drop: ['ALL'] },
-  privileged: false,
-  readOnlyRootFilesystem: true,
-  runAsNonRoot: true,
-}
-
-/** Secrets to pull images with. */
-export function pullSecrets(db: Database): { imagePullSecrets?: { name: string }[] } {
-  const imagePullSecrets = db.spec.imagePullSecrets ?? []
-  return imagePullSecrets.length === 0 ? {} : { imagePullSecrets }
 }
 
 /** Files that only the pod's own group may read. */

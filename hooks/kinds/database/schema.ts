@@ -1,8 +1,9 @@
 // What a Database is to those who ask for one: every field, its default, and what is refused.
 import * as z from 'zod'
+import { imageTextSchema, objectNameSchema, pullSecretsSchema } from '../../sdk/containers.ts'
 import type { Column, Parent, Scale } from '../../sdk/definition.ts'
 import { imageSchema } from '../../sdk/images.ts'
-import { dnsLabelPattern, dnsSubdomainPattern } from '../../sdk/names.ts'
+import { dnsLabelPattern } from '../../sdk/names.ts'
 import {
   annotationsSchema,
   extraLabelsSchema,
@@ -10,8 +11,8 @@ import {
   podSchema,
   resourcesSchema,
 } from '../../sdk/podspec.ts'
-import { immutable, listMap, quantity, rule, type ValidationRule } from '../../sdk/schema.ts'
-import { isTimeZone, periodPattern, scheduleFault, schedulePattern, timeZonePattern } from './schedule.ts'
+import { isTimeZone, periodPattern, scheduleFault, schedulePattern, timeZonePattern } from '../../sdk/schedule.ts'
+import { immutable, quantity, rule, type ValidationRule } from '../../sdk/schema.ts'
 
 /** A resource of this kind, its spec checked and defaulted. */
 export type Database = Parent<z.output<typeof spec>, DatabaseStatus>
@@ -23,13 +24,7 @@ export type Phase = DatabaseStatus['phase']
 /** The longest name: a CronJob's is at most 52 characters, and its own ends in -backup. */
 export const maxNameLength = 45
 
-const objectName = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(dnsSubdomainPattern, 'must be the name of an object: lower case letters, digits, - and .')
-
-const secretName = objectName.describe('Name of the Secret, in the same namespace.')
+const secretName = objectNameSchema.describe('Name of the Secret, in the same namespace.')
 
 // A size as storage is bought: whole numbers only. Kubernetes spells the decimal kilo "k", people "K".
 const size = rule(
@@ -48,19 +43,13 @@ const size = rule(
   },
 )
 
-const imageText = z
-  .string()
-  .min(1)
-  .max(512)
-  .regex(/^[a-zA-Z0-9./:@_-]+$/, 'must be an image reference')
-
 const storage = rule(
   z.object({
     size: size.describe('Size of the volume of each replica, such as 10Gi. It can grow, never shrink.'),
-    storageClass: objectName
+    storageClass: objectNameSchema
       .optional()
       .describe("StorageClass of the volumes; the cluster's default when absent. It cannot be changed."),
-    resizeImage: imageText
+    resizeImage: imageTextSchema
       .optional()
       .describe('Image with kubectl that makes claims larger, instead of the official one.'),
   }),
@@ -120,7 +109,7 @@ const destination = rule(
   z.object({
     s3: s3.optional().describe('An S3 bucket.'),
     claim: z
-      .object({ name: objectName.describe('Name of the PersistentVolumeClaim, in the same namespace.') })
+      .object({ name: objectNameSchema.describe('Name of the PersistentVolumeClaim, in the same namespace.') })
       .optional()
       .describe('A PersistentVolumeClaim that exists already and is no part of the database.'),
   }),
@@ -164,7 +153,9 @@ const backup = rule(
     workSize: quantity()
       .optional()
       .describe('Limit for what a backup writes on its node before it is uploaded; without one the node sets it.'),
-    uploadImage: imageText.optional().describe('Image with rclone that uploads to S3, instead of the official one.'),
+    uploadImage: imageTextSchema
+      .optional()
+      .describe('Image with rclone that uploads to S3, instead of the official one.'),
     activeDeadlineSeconds: z
       .int()
       .min(60)
@@ -198,10 +189,33 @@ function unreserved(maxLength: number, reserved: readonly string[]) {
   )
 }
 
-const credentials = z.object({
+const property = z.string().min(1).max(253)
+
+const external = z.object({
+  secretStoreRef: z
+    .object({
+      name: objectNameSchema.describe('Name of the store.'),
+      kind: z
+        .enum(['SecretStore', 'ClusterSecretStore'])
+        .default('SecretStore')
+        .describe('Whether it is of this namespace or of the cluster.'),
+    })
+    .describe('Store of the External Secrets operator, such as one that leads to Vault.'),
+  key: z.string().min(1).max(1024).describe('Where the credentials lie in the store, such as a path in Vault.'),
+  usernameProperty: property.default('username').describe('Name of the user there.'),
+  passwordProperty: property.default('password').describe('Name of the password there.'),
+  refreshInterval: z
+    .string()
+    .max(16)
+    .regex(/^([0-9]+h)?([0-9]+m)?([0-9]+s)?$/, 'must be a duration such as 1h or 15m')
+    .default('1h')
+    .describe('How often the store is asked again.'),
+})
+
+const credentialFields = z.object({
   username: unreserved(32, reservedUsers).default('app').describe('User that owns the database.'),
   database: unreserved(63, reservedDatabases).default('app').describe('Name of the database that is created.'),
-  secretName: objectName
+  secretName: objectNameSchema
     .optional()
     .describe('Secret with the keys username and password to use, instead of derived credentials.'),
   rotation: z
@@ -210,7 +224,22 @@ const credentials = z.object({
     .max(1000000)
     .default(0)
     .describe('Counter: each change gives the derived credentials new passwords.'),
+  external: external
+    .optional()
+    .describe(
+      'Where the Secret of secretName is filled from, by the External Secrets operator and the DecoratorController external-secrets.',
+    ),
 })
+
+const credentials = rule(
+  credentialFields,
+  {
+    rule: '!has(self.external) || has(self.secretName)',
+    message: 'credentials from an external store need the name of the Secret that they go into',
+    fieldPath: '.secretName',
+  },
+  (value) => value.external === undefined || value.secretName !== undefined,
+)
 
 const oneLine = /^[^\n\r\0]*$/
 
@@ -259,10 +288,7 @@ const base = z.object({
       "Version of the engine, as the official image is tagged. It changes only within the engine's release series.",
     ),
   image: imageSchema.optional().describe('Where the image is taken from, instead of the official one on Docker Hub.'),
-  imagePullSecrets: listMap(z.object({ name: objectName.describe('Name of the Secret.') }), ['name'])
-    .max(16)
-    .optional()
-    .describe('Secrets with which nodes pull the images.'),
+  imagePullSecrets: pullSecretsSchema.optional(),
   replicas: z
     .int()
     .min(1)
@@ -287,7 +313,7 @@ const base = z.object({
   monitoring: z
     .object({
       enabled: z.boolean().default(false).describe('Whether an exporter serves metrics for Prometheus.'),
-      image: imageText.optional().describe('Image of the exporter, instead of the official one.'),
+      image: imageTextSchema.optional().describe('Image of the exporter, instead of the official one.'),
       alerting: z.boolean().default(false).describe('Whether alerts are set up, where the Prometheus operator is.'),
     })
     .prefault({})
@@ -299,6 +325,21 @@ const base = z.object({
         'Secret of type kubernetes.io/tls: tls.crt, tls.key, and ca.crt if there is one.',
       ),
       required: z.boolean().default(false).describe('Whether connections without TLS are refused.'),
+      issuerRef: z
+        .object({
+          name: objectNameSchema.describe('Name of the issuer.'),
+          kind: z
+            .string()
+            .min(1)
+            .max(63)
+            .default('Issuer')
+            .describe('Issuer, ClusterIssuer or that of an external one.'),
+          group: z.string().min(1).max(253).default('cert-manager.io').describe('API group of the issuer.'),
+        })
+        .optional()
+        .describe(
+          'Who issues the certificate into that Secret, by cert-manager and the DecoratorController cert-manager. Without one the Secret is yours to make.',
+        ),
     })
     .optional()
     .describe('Encrypted connections.'),

@@ -1,5 +1,6 @@
 // The Services <name> (primary), <name>-readonly and <name>-headless.
-import type { ServiceSpec } from 'kubernetes-types/core/v1.js'
+import type { ServicePort, ServiceSpec } from 'kubernetes-types/core/v1.js'
+import { scrapeAnnotations } from '../../sdk/monitoring.ts'
 import type { Service } from '../../sdk/resources.ts'
 import { engineOf } from './engines/index.ts'
 import { labels, names, selectorLabels } from './names.ts'
@@ -8,18 +9,27 @@ import { primarySelector, readonlySelector } from './topology.ts'
 
 export function services(db: Database): Service[] {
   const { primary, readonly, headless } = names(db)
-  return [
-    client(db, primary, primarySelector(db)),
-    client(db, readonly, readonlySelector(db)),
-    service(db, headless, {
-      type: 'ClusterIP',
-      clusterIP: 'None',
-      // Replicas have to find one another before they are ready.
-      publishNotReadyAddresses: true,
-      selector: selectorLabels(db),
-      ports: ports(db),
-    }),
-  ]
+  return [client(db, primary, primarySelector(db)), client(db, readonly, readonlySelector(db)), everyPod(db, headless)]
+}
+
+/** Every pod has a name and, where metrics are asked for, its exporter is found by it. */
+function everyPod(db: Database, name: string): Service {
+  const { enabled } = db.spec.monitoring
+  const made = service(db, name, {
+    type: 'ClusterIP',
+    clusterIP: 'None',
+    // Replicas have to find one another before they are ready.
+    publishNotReadyAddresses: true,
+    selector: selectorLabels(db),
+    ports: [
+      ...ports(db),
+      ...(enabled
+        ? [{ name: 'metrics', port: engineOf(db).exporter.port, protocol: 'TCP' as const, targetPort: 'metrics' }]
+        : []),
+    ],
+  })
+  const annotations = scrapeAnnotations({ port: 'metrics', path: '/metrics', interval: '30s' })
+  return enabled ? { ...made, metadata: { ...made.metadata, annotations } } : made
 }
 
 function client(db: Database, name: string, selector: Record<string, string>): Service {
@@ -46,6 +56,6 @@ function service(db: Database, name: string, spec: ServiceSpec): Service {
   return { apiVersion: 'v1', kind: 'Service', metadata: { name, labels: labels(db) }, spec }
 }
 
-function ports(db: Database): ServiceSpec['ports'] {
+function ports(db: Database): ServicePort[] {
   return [{ name: 'database', port: engineOf(db).port, protocol: 'TCP', targetPort: 'database' }]
 }

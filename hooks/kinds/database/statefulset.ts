@@ -1,8 +1,10 @@
 // The StatefulSet <name>: the engine's pods and their volumes.
 import type { Container, PersistentVolumeClaim, PodSpec, Probe, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import { pullSecrets } from '../../sdk/containers.ts'
 import type { Settings } from '../../sdk/definition.ts'
 import { shortHash } from '../../sdk/names.ts'
 import type { Live } from '../../sdk/observed.ts'
+import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
 import { placement } from '../../sdk/podspec.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
 import type { StatefulSet } from '../../sdk/resources.ts'
@@ -11,16 +13,7 @@ import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import { exporter, scrapeAnnotations } from './exporter.ts'
 import { dataVolume, labels, names, selectorLabels } from './names.ts'
-import {
-  containerSecurity,
-  credentialMounts,
-  credentialVolumes,
-  engineImageFields,
-  podSecurity,
-  pullSecrets,
-  scriptVolume,
-  secretMode,
-} from './pod.ts'
+import { credentialMounts, credentialVolumes, engineImageFields, scriptVolume, secretMode } from './pod.ts'
 import { engineResources, helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
 
@@ -72,8 +65,8 @@ function podSpec(db: Database, settings: Settings): PodSpec {
     serviceAccountName: names(db).serviceAccount,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    ...pullSecrets(db),
-    securityContext: podSecurity(engine.uid),
+    ...pullSecrets(db.spec.imagePullSecrets),
+    securityContext: restrictedPod(engine.uid),
     terminationGracePeriodSeconds: engine.stopSeconds,
     ...placement(db.spec.pod, selectorLabels(db)),
     initContainers: [configurationWatch(db, settings)],
@@ -91,7 +84,7 @@ function engineContainer(db: Database, settings: Settings): Container {
     ports: [{ name: 'database', containerPort: engine.port, protocol: 'TCP' }],
     env: engine.env(db),
     resources: engineResources(db),
-    securityContext: containerSecurity,
+    securityContext: restrictedContainer,
     startupProbe: probe(engine.alive(db), { periodSeconds: 5, failureThreshold: engine.startSeconds / 5 }),
     readinessProbe: probe(engine.ready(db), { periodSeconds: 10, failureThreshold: 3 }),
     livenessProbe: probe(engine.alive(db), { periodSeconds: 20, failureThreshold: 6 }),
@@ -120,7 +113,7 @@ function configurationWatch(db: Database, settings: Settings): Container {
     restartPolicy: 'Always',
     env: [{ name: 'HOME', value: '/tmp' }],
     resources: helperResources,
-    securityContext: containerSecurity,
+    securityContext: restrictedContainer,
     volumeMounts: commonMounts(db),
   }
 }

@@ -365,7 +365,7 @@ t.test('metrics: an exporter beside the engine, with a user of its own, that eve
     const config = child(world, 'ConfigMap', 'orders-config').data as Record<string, string>
     t.match(config['accounts.sh'], /monitor/)
     t.notMatch(child(without, 'ConfigMap', 'orders-config').data, { 'accounts.sh': /monitor/ })
-    t.match(conditionOf(world, 'AlertsConfigured'), { status: 'False', reason: 'NotSupported' })
+    t.match(conditionOf(world, 'AlertsConfigured'), { status: 'Unknown', reason: 'Delegated' })
   }
 })
 
