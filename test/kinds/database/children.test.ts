@@ -193,6 +193,12 @@ t.test('memory is what the configuration is sized by', async (t) => {
   t.match(config({ resources }, 'postgresql.conf'), /effective_cache_size = '6144MB'/)
   t.match(config({ engine: 'mysql', version: '8.4', resources }, 'my.cnf'), /innodb_buffer_pool_size = 5734M/)
   t.match(config({ engine: 'mongodb', version: '7.0', resources }, 'mongod.conf'), /cacheSizeGB: 3.5/)
+  const small = { limits: { memory: '512Mi' } }
+  t.match(
+    config({ engine: 'mysql', version: '8.4', resources: small }, 'my.cnf'),
+    /innodb_buffer_pool_size = 128M/,
+    'what the server takes besides has room',
+  )
 })
 
 t.test('parameters reach the configuration, quoted as the engine needs it', async (t) => {

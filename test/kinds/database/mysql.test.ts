@@ -64,7 +64,7 @@ t.test(
     t.equal(login('monitor', 'MonitorSecret1', 'SHOW GLOBAL STATUS LIKE "Uptime"', 'performance_schema').status, 0)
     const variable = (name: string, password?: string) => superuser(`SELECT @@GLOBAL.${name}`, password).stdout.trim()
     t.equal(variable('max_connections'), '160', 'the configuration is in force')
-    t.equal(variable('innodb_buffer_pool_size'), String(256 * 1024 ** 2))
+    t.equal(variable('innodb_buffer_pool_size'), String(128 * 1024 ** 2))
 
     t.comment('a rotation, and parameters that need no restart')
     t.equal(script('reload.sh').status, 0)

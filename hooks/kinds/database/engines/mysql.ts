@@ -146,11 +146,13 @@ GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO '${monitor.username}'@'%';
 SQL
 `
 
-// https://dev.mysql.com/doc/refman/8.4/en/innodb-dedicated-server.html: half of the memory below 4 GiB, then more.
+// https://dev.mysql.com/doc/refman/8.4/en/innodb-dedicated-server.html: half of the memory below 4 GiB, then more. But
+// the server takes some 260 MiB besides, more while a dump is restored: with half of 512 MiB the kernel kills it then.
 function sized(memoryBytes: number): Record<string, string> {
   const share = memoryBytes < 4 * 1024 ** 3 ? 0.5 : 0.7
+  const pool = Math.min(memoryBytes * share, memoryBytes - 384 * 1024 ** 2)
   return {
-    innodb_buffer_pool_size: `${mebibytes(memoryBytes * share, 32)}M`,
+    innodb_buffer_pool_size: `${mebibytes(pool, 32)}M`,
     max_connections: '151',
     character_set_server: 'utf8mb4',
     binlog_expire_logs_seconds: '604800',
