@@ -3,6 +3,7 @@
 import t from 'tap'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { database, databaseAt, untilCondition, untilPhase } from '../scenarios/database.ts'
+import { ownImages } from './images.ts'
 import { obstacle } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
@@ -89,6 +90,14 @@ if (reason !== undefined) {
         t.equal(await asApp('SELECT text FROM notes'), 'first\n')
       })
 
+      await t.test('the exporter is logged in as a user of its own, and serves metrics', async (t) => {
+        const target = `/dev/tcp/db-0.db-headless/${engine.exporterPort}`
+        const ask = `exec 3<>${target} && printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3`
+        const metrics = () => kubectl('exec', 'client', '--', 'timeout', '10', 'bash', '-c', ask)
+        await cluster.until('it is logged in', async () => engine.up.test(await metrics().catch(() => '')), 60)
+        t.match(await metrics(), engine.up)
+      })
+
       await t.test('the row outlives the pod', async (t) => {
         await kubectl('delete', 'pod', 'db-0')
         await kubectl('wait', '--for=condition=Ready', 'pod/db-0', '--timeout=180s')
@@ -165,7 +174,7 @@ if (reason !== undefined) {
     })
   }
 
-  function withBackup(namespace: string, { name, version }: Engine): KubernetesObject {
+  function withBackup(namespace: string, { name, version, exporter }: Engine): KubernetesObject {
     const { bucket, endpoint } = cluster.s3
     const s3 = {
       bucket,
@@ -179,6 +188,7 @@ if (reason !== undefined) {
       engine: name,
       version,
       resources,
+      monitoring: { enabled: true, image: exporter },
       backup: { enabled: true, schedule: '0 0 1 1 *', destination: { s3 } },
     })
   }
@@ -261,6 +271,10 @@ interface Engine {
   app: string
   /** Bash: puts /work/backup into the database. */
   restore: string
+  exporter: string
+  /** What it says when it is logged in. */
+  up: RegExp
+  exporterPort: number
   passwordVariable: string
   parameter: { setting: Record<string, string | number>; question: string; answer: string }
   refusal: RegExp
@@ -277,6 +291,9 @@ mkdir /work/dump && tar --extract --file=/work/backup --directory=/work/dump
 while IFS=$'\\t' read -r oid name; do
   pg_restore --host=db --username=postgres --dbname="$name" --clean --if-exists --exit-on-error "/work/dump/$oid.dump"
 done </work/dump/databases.tsv`,
+    exporter: ownImages.postgresExporter,
+    up: /^pg_up 1$/m,
+    exporterPort: 9187,
     passwordVariable: 'PGPASSWORD',
     parameter: { setting: { work_mem: '7MB' }, question: 'SHOW work_mem', answer: '7MB' },
     refusal: /password authentication failed/,
@@ -290,6 +307,9 @@ function mysql(version: string): Engine {
     image: `mysql:${version}`,
     app: 'mysql --host="$HOST" --user="$USERNAME" --batch --skip-column-names --execute="$1" "$DBNAME"',
     restore: 'gunzip --stdout /work/backup | mysql --host=db --user=root',
+    exporter: ownImages.mysqldExporter,
+    up: /^mysql_up 1$/m,
+    exporterPort: 9104,
     passwordVariable: 'MYSQL_PWD',
     parameter: { setting: { wait_timeout: 1234 }, question: 'SELECT @@global.wait_timeout', answer: '1234' },
     refusal: /Access denied/,

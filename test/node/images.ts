@@ -34,6 +34,8 @@ export const ownImages = {
   localPathProvisioner: 'node.test/local-path-provisioner:1',
   metricsServer: 'node.test/metrics-server:1',
   s3: 'node.test/s3:1',
+  postgresExporter: 'node.test/postgres-exporter:1',
+  mysqldExporter: 'node.test/mysqld-exporter:1',
 } as const
 
 /** The name that a Database's backup asks for; the binary is of that version (go/rclone/go.mod). */
@@ -46,6 +48,9 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
     ensureImage(name, config, digest([program, config]), async (root) => busyboxRoot(root, busybox, program))
   const postgres = await ensureRootfs(postgresRecipe)
   const mysql = await ensureRootfs(mysqlRecipe)
+  const exporters = await ensureRootfs(exportersRecipe)
+  const exporter = (name: string, program: string) =>
+    ensureImage(name, { Entrypoint: [`/usr/bin/prometheus-${program}`] }, digest(exporters), exporters)
   const versions = {
     postgresql: packageVersion(postgres, 'postgresql-17'),
     mysql: packageVersion(mysql, mysqlPackage),
@@ -66,6 +71,8 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
       digest(postgres),
       postgres,
     ),
+    await exporter(ownImages.postgresExporter, 'postgres-exporter'),
+    await exporter(ownImages.mysqldExporter, 'mysqld-exporter'),
     await ensureImage(`mysql:${versions.mysql}`, mysqlConfig(versions.mysql), digest(mysql), mysql),
   ]
   return { all, versions }
@@ -119,6 +126,12 @@ function postgresConfig(version: string): ImageConfig {
     StopSignal: 'SIGINT',
     ExposedPorts: { '5432/tcp': {} },
   }
+}
+
+const exportersRecipe: RootfsRecipe = {
+  name: 'exporters',
+  suite: 'trixie',
+  packages: ['prometheus-postgres-exporter', 'prometheus-mysqld-exporter'],
 }
 
 const mysqlPackage = 'mysql-server-core'

@@ -3,9 +3,10 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import type { Client } from '../cluster/client.ts'
-import { type ControlPlane, type ControlPlaneOptions, startControlPlane, untilUp } from '../cluster/controlplane.ts'
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../cluster/controlplane.ts'
 import { documents } from '../cluster/manifests.ts'
 import { openWorkplace } from '../cluster/workplace.ts'
 import { ensureNodeBinaries } from './build.ts'
@@ -76,8 +77,7 @@ export async function startNodes(options: NodesOptions = {}): Promise<Nodes> {
       Promise.all(indices.map((index) => startNode({ ...common, index }))),
       installAddons(plane.client, authority),
     ])
-    const failures = { name: 'the nodes', running: () => true, tail: () => workplace.failures().join('\n') }
-    await untilUp('DNS, storage, metrics and S3', [failures], () => addonsReady(plane.client))
+    await untilAddonsAreReady(plane.client, workplace.failures)
     return { controlPlane: plane, nodes, versions, s3, folder: workplace.folder, stop }
   } catch (error) {
     await stop()
@@ -97,10 +97,12 @@ async function apiserverFlags(folder: string, authority: Authority): Promise<str
   }
   const pair = ({ cert, key }: Signed, name: string) => [write(`${name}.crt`, cert), write(`${name}.key`, key)]
   const [kubeletCert, kubeletKey] = pair(await authority.client(kubeletClient), 'kubelet-client')
+  const nodes = write('nodes.crt', authority.cert)
   const aggregation = await makeAuthority('aggregation')
   const [proxyCert, proxyKey] = pair(await aggregation.client('aggregator'), 'aggregator')
   return [
-    `--kubelet-certificate-authority=${write('nodes.crt', authority.cert)}`,
+    `--client-ca-file=${nodes}`,
+    `--kubelet-certificate-authority=${nodes}`,
     `--kubelet-client-certificate=${kubeletCert}`,
     `--kubelet-client-key=${kubeletKey}`,
     '--kubelet-preferred-address-types=InternalIP',
@@ -158,17 +160,28 @@ async function installAddons(client: Client, authority: Authority): Promise<S3> 
   }
 }
 
-async function addonsReady(client: Client): Promise<boolean> {
-  const namespaces = ['kube-system', 's3']
-  const lists = await Promise.all(
-    namespaces.map((namespace) => client.list({ apiVersion: 'apps/v1', kind: 'Deployment' }, { namespace })),
-  )
+/** Pods of a machine that is busy take their time, so three minutes; the error names what is not there. */
+async function untilAddonsAreReady(client: Client, failures: () => string[]): Promise<void> {
+  let missing: string[] = []
+  for (const started = Date.now(); Date.now() - started < 180_000; ) {
+    missing = await missingAddons(client)
+    if (missing.length === 0) return
+    await wait(250)
+  }
+  throw new Error([`not there after 180 s: ${missing.join(', ')}`, ...failures()].join('\n'))
+}
+
+async function missingAddons(client: Client): Promise<string[]> {
+  const deployment = { apiVersion: 'apps/v1', kind: 'Deployment' }
+  const lists = await Promise.all(['kube-system', 's3'].map((namespace) => client.list(deployment, { namespace })))
   const metrics = await client.get({
     apiVersion: 'apiregistration.k8s.io/v1',
     kind: 'APIService',
     name: 'v1beta1.metrics.k8s.io',
   })
-  return lists.flat().every((deployment) => condition(deployment, 'Available')) && condition(metrics, 'Available')
+  return [...lists.flat(), metrics]
+    .filter((object) => !condition(object, 'Available'))
+    .map((object) => String(object?.metadata.name))
 }
 
 function condition(object: KubernetesObject | undefined, type: string): boolean {

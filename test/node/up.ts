@@ -22,7 +22,7 @@ const cluster = await createNodeCluster({
   ),
   faults: false,
 })
-closeWithGrace({ delay: 60_000 }, async () => {
+closeWithGrace({ delay: 600_000 }, async () => {
   process.stdout.write('\nstopping …\n')
   await cluster.stop()
 })

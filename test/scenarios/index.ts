@@ -9,17 +9,6 @@ import { rolloutScenarios } from './rollout.ts'
 import { tenancyScenarios } from './tenancy.ts'
 import { webappScenarios } from './webapp.ts'
 
-const scenarios: readonly Scenario[] = [
-  ...createScenarios,
-  ...changeScenarios,
-  ...refuseScenarios,
-  ...removeScenarios,
-  ...faultScenarios,
-  ...tenancyScenarios,
-  ...webappScenarios,
-  ...rolloutScenarios,
-]
-
 /** Those of Databases alone: the one kind whose images a tier with containers has. */
 export const databaseScenarios: readonly Scenario[] = [
   ...createScenarios,
@@ -27,6 +16,13 @@ export const databaseScenarios: readonly Scenario[] = [
   ...refuseScenarios,
   ...removeScenarios,
   ...faultScenarios,
+]
+
+const scenarios: readonly Scenario[] = [
+  ...databaseScenarios,
+  ...tenancyScenarios,
+  ...webappScenarios,
+  ...rolloutScenarios,
 ]
 
 /** The scenarios that a cluster can carry, and the titles of those that it cannot. */
