@@ -13,7 +13,7 @@ export interface Listed extends ObjectType {
   readonly namespaced: boolean
 }
 
-/** A cluster that can be read. */
+/** A cluster that can be read, and told little. */
 export interface ClusterReader {
   /** `https://10.0.0.1:6443 (context prod)`, for people. */
   readonly title: string
@@ -26,6 +26,8 @@ export interface ClusterReader {
   serves(type: Pick<Listed, 'apiVersion' | 'resource'>): Promise<boolean>
   /** What one rule of a customize answer selects. */
   related(rule: RelatedResourceRule): Promise<KubernetesObject[]>
+  /** A JSON merge patch (RFC 7386) of an object that exists. */
+  patch(type: Listed, name: string, namespace: string | undefined, patch: object): Promise<void>
 }
 
 /**
@@ -56,19 +58,23 @@ export async function connect(kubeconfig: string | undefined, context: string | 
     throw inputError('there is no kubeconfig: give --kubeconfig or KUBECONFIG, or what there is with --observed')
   }
   const url = new URL(cluster.server)
-  const send = async (path: string): Promise<{ status: number; body: unknown }> => {
-    const options = { method: 'GET', headers: { accept: 'application/json' } }
+  const send = async (path: string, patch?: string): Promise<{ status: number; body: unknown }> => {
+    const type = patch === undefined ? {} : { 'content-type': 'application/merge-patch+json' }
+    const options = {
+      method: patch === undefined ? 'GET' : 'PATCH',
+      headers: { accept: 'application/json', ...type },
+    }
     await config.applyToHTTPSOptions(options)
-    return receive(url, path, options)
+    return receive(url, path, options, patch)
   }
-  const ask = async (path: string): Promise<unknown> => {
-    const { status, body } = await send(`${url.pathname.replace(/\/$/, '')}${path}`).catch((error: unknown) => {
+  const ask = async (path: string, patch?: string): Promise<unknown> => {
+    const { status, body } = await send(`${url.pathname.replace(/\/$/, '')}${path}`, patch).catch((error: unknown) => {
       throw inputError(`${cluster.server} cannot be reached: ${messageOf(error)}`)
     })
     if (status === 200) return body
-    if (status === 404) return undefined
+    if (status === 404 && patch === undefined) return undefined
     const said = isRecord(body) && typeof body.message === 'string' ? body.message : `status ${status}`
-    throw inputError(`GET ${path}: ${said}`)
+    throw inputError(`${patch === undefined ? 'GET' : 'PATCH'} ${path}: ${said}`)
   }
   const listAt = async (path: string): Promise<KubernetesObject[]> => objectsOf(await ask(path))
   return {
@@ -89,6 +95,9 @@ export async function connect(kubeconfig: string | undefined, context: string | 
       if (names === undefined) return listAt(`${base}${query({ labelSelector: selectorText(labelSelector) })}`)
       const found = await Promise.all(names.map((name) => ask(`${base}/${encodeURIComponent(name)}`)))
       return found.filter(isObject)
+    },
+    async patch(type, name, namespace, patch) {
+      await ask(`${pathOf(type, namespace)}/${encodeURIComponent(name)}`, JSON.stringify(patch))
     },
   }
 }
@@ -130,7 +139,7 @@ function isObject(value: unknown): value is KubernetesObject {
   return isRecord(value) && typeof value.kind === 'string' && isRecord(value.metadata)
 }
 
-function receive(url: URL, path: string, options: object): Promise<{ status: number; body: unknown }> {
+function receive(url: URL, path: string, options: object, sent?: string): Promise<{ status: number; body: unknown }> {
   const request = url.protocol === 'http:' ? httpRequest : httpsRequest
   return new Promise((resolve, reject) => {
     const { hostname, port } = url
@@ -150,7 +159,7 @@ function receive(url: URL, path: string, options: object): Promise<{ status: num
         this.destroy(new Error('no answer within 30 s'))
       })
       .once('error', reject)
-      .end()
+      .end(sent)
   })
 }
 

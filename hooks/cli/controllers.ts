@@ -7,7 +7,7 @@ import { type Definition, hookName, parentType } from '../sdk/definition.ts'
 import { type ClusterReader, connect } from './cluster.ts'
 import { type Manual, runCommand, usageError } from './command.ts'
 import { contextFlag, kubeconfigFlag, manifestsFlag } from './flags.ts'
-import { chosenDefinitions, printManifests } from './print.ts'
+import { chosenDefinitions, printManifests, readService } from './print.ts'
 import { exitCodes, processShell, type Shell } from './shell.ts'
 
 /** Runs the command in this process's own terminal. */
@@ -104,9 +104,5 @@ function optionsOf(url: string | undefined, service: string | undefined): Contro
     return { url }
   }
   if (service === undefined) return {}
-  const [, namespace, name, port] = /^([a-z0-9-]+)\/([a-z0-9-]+)(?::([0-9]{1,5}))?$/.exec(service) ?? []
-  if (namespace === undefined || name === undefined) {
-    throw usageError(`--service takes NAMESPACE/NAME or NAMESPACE/NAME:PORT, not "${service}"`)
-  }
-  return { service: { namespace, name, ...(port === undefined ? {} : { port: Number(port) }) } }
+  return { service: readService(service) }
 }

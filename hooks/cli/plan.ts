@@ -10,7 +10,7 @@ import { credentialsFromFile } from './keys.ts'
 import { observeSubjects } from './observe.ts'
 import { describeDifference } from './present.ts'
 import { exitCodes, type Paint, processShell, type Shell } from './shell.ts'
-import { describeProblem, findProblems, type Subject, sortSources } from './suite.ts'
+import { describeProblem, findProblems, placeOf, type Subject, sortSources } from './suite.ts'
 
 /** Runs the command in this process's own terminal. */
 export function run(args: string[]): Promise<number> {
@@ -77,7 +77,11 @@ export async function plan(args: readonly string[], shell: Shell): Promise<numbe
     if (problems.length > 0) {
       for (const { subject, problem } of problems) shell.err(describeProblem(subject, problem, shell.paintError))
       if (values.output === 'json') {
-        shell.out(JSON.stringify({ refused: problems.map(({ problem }) => problem), plans: [] }, undefined, 2))
+        const refused = problems.map(({ subject, problem }) => {
+          const { file, line, column } = placeOf(subject, problem)
+          return { ...problem, file, line, column }
+        })
+        shell.out(JSON.stringify({ refused, plans: [] }, undefined, 2))
       }
       return exitCodes.failure
     }

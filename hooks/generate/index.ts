@@ -1,11 +1,12 @@
 // Everything that follows from the registry of kinds, as files: pure, so that a test can tell whether what is in the
 // repository is still what would be written.
 import { type Composite, type Definition, hookName } from '../sdk/definition.ts'
+import { webhookConfigurations } from './admission.ts'
 import { type ControllerOptions, controllerName, controllerOf, hookService } from './controllers.ts'
 import { customResourceDefinition, resourceSchema } from './crd.ts'
 import { referenceIndex, referencePage } from './docs.ts'
 import { editorSchema } from './jsonschema.ts'
-import { controllerRbac, eventsRbac, metacontrollerRbac, userRbac } from './rbac.ts'
+import { controllerRbac, eventsRbac, metacontrollerRbac, quotasRbac, userRbac } from './rbac.ts'
 import type { Sample } from './samples.ts'
 import { generatedYaml } from './yaml.ts'
 
@@ -69,6 +70,15 @@ export function generateAll(
   }
   // Without metacontroller.yaml: a Metacontroller may serve other suites too, so narrowing it is a step of its own.
   files.set('deploy/generated/rbac/kustomization.yaml', kustomization(['suite.yaml', 'users.yaml']))
+  const webhooks = webhookConfigurations(composites).map((configuration) => {
+    return { file: `${configuration.kind.toLowerCase()}.yaml`, configuration }
+  })
+  for (const { file, configuration } of webhooks) {
+    files.set(`deploy/generated/admission/${file}`, generatedYaml(configuration))
+  }
+  files.set('deploy/generated/admission/kustomization.yaml', kustomization(webhooks.map(({ file }) => file)))
+  files.set('deploy/generated/quotas/rbac.yaml', generatedYaml(...quotasRbac()))
+  files.set('deploy/generated/quotas/kustomization.yaml', kustomization(['rbac.yaml']))
   files.set('deploy/generated/events/rbac.yaml', generatedYaml(...eventsRbac()))
   files.set('deploy/generated/events/kustomization.yaml', kustomization(['rbac.yaml']))
   return files

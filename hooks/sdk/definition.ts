@@ -6,7 +6,7 @@ import type { Marks, Notice } from './decorated.ts'
 import type { ObjectMeta, ObjectType } from './kubernetes.ts'
 import type { Observed } from './observed.ts'
 import { type ObjectOf, type PolicyRule, type ResourceType, resourceType } from './resources.ts'
-import type { ValidationRule } from './schema.ts'
+import type { Problem, ValidationRule } from './schema.ts'
 
 /** A column of `kubectl get`: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#additional-printer-columns */
 export interface Column {
@@ -57,6 +57,10 @@ export interface Parent<Spec = Record<string, unknown>, Status = Record<string, 
 export interface Settings {
   /** Prefix for images that name no registry, such as `registry.internal/mirror`; empty: as they are. */
   imageRegistry: string
+  /** The suite's own image, for Jobs that run one of its commands. */
+  suiteImage?: string
+  /** Patterns of the images that containers may run (see images.ts); empty or absent: any. */
+  allowedImages?: readonly string[]
 }
 
 /** What a kind's functions are given beside the parent. */
@@ -111,6 +115,59 @@ export interface Related {
   labels?: Readonly<Record<string, string>>
 }
 
+/** Any part of a value: what a user may have left out is left out. Lists are whole or absent. */
+type Some<Value> = Value extends readonly unknown[]
+  ? Value
+  : Value extends object
+    ? { [Field in keyof Value]?: Some<Value[Field]> }
+    : Value
+
+/** On whose behalf a resource is looked at, beside the resource itself. */
+export interface Review<Resource = Parent> {
+  /** What the API server is asked to do; undefined when the hook itself asks about a resource that exists. */
+  operation?: 'CREATE' | 'UPDATE'
+  /** The resource as it was before the update, where its spec was valid then. */
+  old?: Resource
+  settings: Settings
+}
+
+/** What a look at a resource has brought to light. */
+export interface Findings {
+  /** Each refuses the resource; what exists of it is held. */
+  problems?: readonly Problem[]
+  /** Sentences for whoever applies the resource; they refuse nothing. */
+  warnings?: readonly string[]
+}
+
+/**
+ * A resource on its way from one version to another. Required fields may be missing, because server-side apply also has
+ * parts of objects converted.
+ */
+export interface Convertible<Spec = Record<string, unknown>, Status = Record<string, unknown>> {
+  metadata: { name?: string; namespace?: string } & ConvertibleMetadata
+  spec?: Some<Spec>
+  status?: Some<Status>
+}
+
+interface ConvertibleMetadata {
+  labels?: Record<string, string> | undefined
+  annotations?: Record<string, string> | undefined
+}
+
+/** What a conversion makes of it. A part that is left out stays as it was; of the metadata nothing else can be changed. */
+export type Converted<Spec = Record<string, unknown>, Status = Record<string, unknown>> =
+  | { metadata?: ConvertibleMetadata; spec?: Some<Spec>; status?: Some<Status>; problems?: undefined }
+  | { problems: readonly Problem[] }
+
+/**
+ * The way from one version to the stored one and back. Neither adds a field (the API server does the defaulting) and
+ * neither loses one: what the other version has no place for goes into an annotation (see `carry` in convert.ts).
+ */
+export interface Conversion<Own = Convertible, Stored = Convertible, ToStored = Converted, ToOwn = Converted> {
+  toStorage(object: Own): ToStored
+  fromStorage(object: Stored): ToOwn
+}
+
 interface Shared {
   readonly group: string
   readonly kind: string
@@ -144,7 +201,21 @@ export interface Composite<
   readonly versions: Readonly<Record<string, Version>>
   /** The version that is stored, that Metacontroller watches and that the functions see. */
   readonly storage: string
+  /** By version: how it becomes the stored one and back. A version without one differs by its apiVersion alone. */
+  readonly conversions?: Readonly<Record<string, Conversion | undefined>>
   readonly children: readonly Children[]
+  /**
+   * Says what neither the schema nor CEL can: it is asked when the API server admits the resource, and again by each
+   * sync, since the API server admits without being told when the service is away. A pure function of what it is given.
+   */
+  validate?(parent: Resource, review: Review<Resource>): Findings
+  /**
+   * Values for fields of the spec that were left out, where they depend on other fields and a schema's default does not
+   * do. Whatever it answers, a field that is there is never changed. Filled in at admission, and for `sync` in any case.
+   */
+  default?(parent: Resource, review: Review<Resource>): Record<string, unknown>
+  /** What the status says of what exists whatever is wanted, such as counts of pods: it goes on being told in a hold. */
+  counts?(metadata: Resource['metadata'], observed: Observed<Children>): Partial<Status>
   sync(parent: Resource, context: ClockContext<Children>): Answer<Children, Status> | Hold<Status>
   finalize?(parent: Resource, context: ClockContext<Children>): FinalAnswer<Children, Status> | Hold<Status>
   /** May depend on the spec only: Metacontroller keeps the answer for 20 minutes per generation. */
@@ -226,8 +297,18 @@ export function hasFinalize(definition: Composite | Decorator): boolean {
 
 export type Definition = Composite | Decorator
 
+type InputOf<V> = V extends { spec: infer Spec extends z.ZodType } ? z.input<Spec> : never
 type SpecOf<V> = V extends { spec: infer Spec extends z.ZodType } ? z.output<Spec> : never
 type StatusOf<V> = V extends { status: infer Status extends z.ZodType } ? z.output<Status> : never
+type ConvertibleOf<V> = Convertible<InputOf<V>, StatusOf<V>>
+type ConvertedOf<V> = Converted<InputOf<V>, StatusOf<V>>
+/** The conversion between a version and the stored one, as their schemas have it. */
+export type ConversionOf<Own, Stored> = Conversion<
+  ConvertibleOf<Own>,
+  ConvertibleOf<Stored>,
+  ConvertedOf<Stored>,
+  ConvertedOf<Own>
+>
 type ContextOf<Children extends ResourceType, Clock> = true extends Clock ? ClockContext<Children> : Context<Children>
 
 interface CompositeOptions<
@@ -239,8 +320,20 @@ interface CompositeOptions<
   readonly scope?: 'Namespaced' | 'Cluster'
   readonly versions: Versions
   readonly storage: Storage
+  readonly conversions?: {
+    readonly [V in Exclude<keyof Versions, Storage>]?: ConversionOf<Versions[V], Versions[Storage]>
+  }
   readonly children: readonly Children[]
   readonly clock?: Clock
+  validate?(
+    parent: Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>,
+    review: Review<Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>>,
+  ): Findings
+  default?(
+    parent: Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>,
+    review: Review<Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>>,
+  ): Some<InputOf<Versions[Storage]>>
+  counts?(metadata: Parent['metadata'], observed: Observed<Children>): Partial<StatusOf<Versions[Storage]>>
   sync(
     parent: Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>,
     context: ContextOf<Children, Clock>,

@@ -1,6 +1,7 @@
 // From a hook's request to its answer, for any definition: check the spec, ask the kind, check its answer, add
 // what all kinds share. Pure: the clock, the keys and the settings come in as arguments.
 import * as z from 'zod'
+import { imageProblems } from './allowlist.ts'
 import type { Change } from './changes.ts'
 import { findChanges } from './changes.ts'
 import { findFault } from './check.ts'
@@ -23,8 +24,9 @@ import { heldChildren } from './hold.ts'
 import { isRecord, type KubernetesObject } from './kubernetes.ts'
 import { groupKey, observe } from './observed.ts'
 import { quotaExceeded, refusalsOf } from './quota.ts'
+import { readResource, withDefaults } from './read.ts'
 import { ResourceQuota, type ResourceType } from './resources.ts'
-import { describeProblems, type Problem, parse } from './schema.ts'
+import { describeProblems, type Problem } from './schema.ts'
 import type {
   CompositeRequest,
   CompositeResponse,
@@ -74,17 +76,16 @@ export function evaluateComposite(
   request: CompositeRequest,
   environment: Environment,
 ): Evaluation<CompositeResponse> {
-  const { version } = storedVersion(definition)
   const namespace = request.parent.metadata.namespace
   const finalizing = request.finalizing && definition.finalize !== undefined
-  const parsed = parse(version.spec, request.parent.spec ?? {}, 'spec')
-  if (parsed.problems !== undefined) {
+  // Whoever lets a resource go is not asked whether it should have been.
+  const read = finalizing ? withDefaults : readResource
+  const { parent, problems } = read(definition, request.parent, { settings: environment.settings })
+  if (problems !== undefined) {
     // Nothing was ever made of it, so there is nothing to clean up.
     if (finalizing && isEmpty(request.children)) return released(request)
-    const message = describeProblems(parsed.problems)
-    return held(definition, request, environment, { hold: { reason: reasons.invalidSpec, message } })
+    return held(definition, request, environment, { hold: refusalOf(problems) })
   }
-  const parent = { ...request.parent, spec: parsed.value } as unknown as Parent
   const { context, clock } = contextOf(definition, request.children, request.related, namespace, environment)
   const answer: Answer | FinalAnswer | Hold =
     finalizing && definition.finalize !== undefined
@@ -101,6 +102,18 @@ export function evaluateComposite(
   }
   const finalized = isFinal(answer)
   const changes = findChanges(children, request.children, namespace)
+  // What exists runs until it is changed or deleted by whoever owns it: a deletion only must bring in nothing new.
+  const creates = ({ kind, metadata }: KubernetesObject) =>
+    changes.some((change) => change.action === 'create' && change.kind === kind && change.name === metadata.name)
+  const images = imageProblems(
+    finalizing ? children.filter(creates) : children,
+    request.parent.spec,
+    environment.settings,
+  )
+  if (images.length > 0) {
+    if (finalizing && isEmpty(request.children)) return released(request)
+    return held(definition, request, environment, { hold: refusalOf(images) })
+  }
   const missing = request.finalizing ? [] : changes.filter(({ action }) => action === 'create')
   const status = request.parent.status as { conditions?: Condition[] } | undefined
   const applied =
@@ -157,7 +170,7 @@ export function evaluateDecorator(
     const response = { ...marksOf(definition, object, {}, undefined), attachments: [], finalized: true }
     return { response, changes: findChanges([], request.attachments, namespace), cacheable: !clock.read }
   }
-  const target = targetOf(definition, object)
+  const target = targetOf(definition, object, environment.settings)
   // The conditions of an invalid resource say so already.
   if (target.problems !== undefined) {
     const { response, ...rest } = held({ reason: reasons.invalidSpec, message: describeProblems(target.problems) })
@@ -179,6 +192,8 @@ export function evaluateDecorator(
     const notice = { reason: reasons.invalidChild, message: fault }
     return { ...held(notice), defect: fault }
   }
+  const images = imageProblems(attachments, undefined, environment.settings)
+  if (images.length > 0) return held(refusalOf(images))
   const changes = findChanges(attachments, request.attachments, namespace)
   const missing = finalizing ? [] : changes.filter(({ action }) => action === 'create')
   const notice = answer.notice ?? missingNotice(definition, object, controller, missing, environment.now)
@@ -204,28 +219,30 @@ function pickMarks({ labels, annotations }: Marks): Marks {
 function targetOf(
   { resources }: Decorator,
   object: KubernetesObject,
-): { object: NamedObject; problems?: undefined } | { problems: Problem[] } {
+  settings: Settings,
+): { object: NamedObject; problems?: undefined } | { problems: readonly Problem[] } {
   const rule = resources.find(({ type }) => groupKey(type) === groupKey(object))
   if (rule?.definition === undefined) return { object: object as NamedObject }
-  const parsed = parse(storedVersion(rule.definition).version.spec, object.spec ?? {}, 'spec')
-  if (parsed.problems !== undefined) return { problems: parsed.problems }
-  return { object: { ...object, spec: parsed.value } as unknown as NamedObject }
+  const { parent, problems } = withDefaults(rule.definition, object, { settings })
+  return problems === undefined ? { object: { ...object, ...parent } as NamedObject } : { problems }
 }
 
 type NamedObject = KubernetesObject & { metadata: { name: string } }
 
 /** Answers a customize hook. A namespaced parent gets to see nothing outside its own namespace. */
-export function evaluateCustomize(definition: Composite | Decorator, request: CustomizeRequest): CustomizeResponse {
+export function evaluateCustomize(
+  definition: Composite | Decorator,
+  request: CustomizeRequest,
+  settings: Settings = { imageRegistry: '' },
+): CustomizeResponse {
   const parentNamespace = request.parent.metadata.namespace
   let related: readonly Related[] = []
   if (definition.controller === 'composite') {
-    const parsed = parse(storedVersion(definition).version.spec, request.parent.spec ?? {}, 'spec')
+    const { parent } = withDefaults(definition, request.parent, { settings })
     // An invalid spec asks for nothing; the sync that follows says what is wrong with it.
-    if (parsed.problems === undefined) {
-      related = definition.related?.({ ...request.parent, spec: parsed.value } as unknown as Parent) ?? []
-    }
+    if (parent !== undefined) related = definition.related?.(parent) ?? []
   } else {
-    const target = targetOf(definition, request.parent)
+    const target = targetOf(definition, request.parent, settings)
     if (target.problems === undefined) related = definition.related?.(target.object) ?? []
   }
   const rules = related.map((wanted) => relatedRule(wanted, parentNamespace, definition.relatedTypes))
@@ -302,6 +319,11 @@ function contextOf<Children extends ResourceType>(
   return { context, clock }
 }
 
+function refusalOf(problems: readonly Problem[]): Hold['hold'] {
+  const [first] = problems
+  return { reason: first?.reason ?? reasons.invalidSpec, message: describeProblems(problems) }
+}
+
 function held(
   definition: Composite,
   request: CompositeRequest,
@@ -316,6 +338,8 @@ function held(
   // A status that the CRD does not allow would be refused, and nobody would learn why it is held.
   const canFail = phases !== undefined && z.safeParse(phases, 'Failed').success
   const phase = canFail && isEmpty(request.children) ? { phase: 'Failed' } : {}
+  const metadata = request.parent.metadata as Parent['metadata']
+  const counts = definition.counts?.(metadata, observe(request.children, metadata.namespace))
   const stated = hold.conditions ?? []
   const kept = before.filter(({ type }) => !ofSdk.has(type) && findCondition(stated, type) === undefined)
   const applied = findCondition(before, 'Applied') ?? {
@@ -330,6 +354,7 @@ function held(
       status: {
         ...previous,
         ...phase,
+        ...counts,
         ...hold.status,
         conditions: stampConditions(conditions, before, environment.now, request.parent.metadata.generation),
       },

@@ -62,6 +62,7 @@ export type Secret = Wire<core.Secret>
 export type ServiceAccount = Wire<core.ServiceAccount>
 export type Namespace = Wire<core.Namespace>
 export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
+export type Pod = Wire<core.Pod>
 export type ResourceQuota = Wire<core.ResourceQuota>
 export type LimitRange = Wire<core.LimitRange>
 export type Job = Wire<batch.Job>
@@ -85,6 +86,7 @@ export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
   'PersistentVolumeClaim',
   'persistentvolumeclaims',
 )
+export const Pod = resourceType<Pod>('v1', 'Pod', 'pods')
 export const ResourceQuota = resourceType<ResourceQuota>('v1', 'ResourceQuota', 'resourcequotas')
 export const LimitRange = resourceType<LimitRange>('v1', 'LimitRange', 'limitranges')
 export const Job = resourceType<Job>('batch/v1', 'Job', 'jobs')

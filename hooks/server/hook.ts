@@ -144,7 +144,7 @@ function evaluate(definition: Definition, hook: HookKind, body: unknown, environ
   if (hook === 'customize') {
     const { fault, request } = checkCustomize(definition, body)
     if (fault !== undefined) return { fault }
-    return { response: evaluateCustomize(definition, request), cacheable: true }
+    return { response: evaluateCustomize(definition, request, environment.settings), cacheable: true }
   }
   if (definition.controller === 'composite') {
     const { fault, request } = checkComposite(definition, finalizing, body)

@@ -118,7 +118,7 @@ export function createStore(clock: Clock): Store {
   }
   const put = (resource: Resource, object: KubernetesObject, previous?: KubernetesObject): KubernetesObject => {
     object.metadata.resourceVersion = String(++version)
-    const stored = freeze({ ...object, apiVersion: storedVersion(resource, object) })
+    const stored = freeze({ ...object, apiVersion: storedVersion(resource) })
     tableOf(resource).set(keyOf(stored.metadata), stored)
     notify(previous === undefined ? { type: 'ADDED', object: stored } : { type: 'MODIFIED', object: stored, previous })
     return stored
@@ -452,8 +452,8 @@ function nested(steps: readonly string[], value: unknown): unknown {
   return steps.reduceRight<unknown>((inner, step) => ({ [step]: inner }), value)
 }
 
-function storedVersion(resource: Resource, object: KubernetesObject): string {
-  return resource.group === '' ? resource.version : `${resource.group}/${resource.version}` || object.apiVersion
+function storedVersion({ group, version }: Resource): string {
+  return group === '' ? version : `${group}/${version}`
 }
 
 /** The object as read in a version: conversion strategy None changes apiVersion and nothing else. */

@@ -34,6 +34,7 @@ t.test('every command is listed and explains itself', async (t) => {
   t.equal(code, 0)
   const commands = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = '']) => name)
   t.same([...commands].sort(), [
+    'certificate',
     'controllers',
     'crds',
     'demo',

@@ -6,8 +6,9 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { generateAll } from '../../hooks/generate/index.ts'
 import { readSamples } from '../../hooks/generate/samples.ts'
+import { evaluateValidation } from '../../hooks/sdk/admit.ts'
 import { createCredentials } from '../../hooks/sdk/credentials.ts'
-import type { Composite, Decorator } from '../../hooks/sdk/definition.ts'
+import type { Composite, Conversion, Decorator, Version } from '../../hooks/sdk/definition.ts'
 import { evaluateComposite } from '../../hooks/sdk/evaluate.ts'
 import type { CompositeRequest } from '../../hooks/sdk/wire.ts'
 import { ask } from '../decorators/ask.ts'
@@ -29,6 +30,11 @@ symlinkSync(join(root, 'hooks', 'sdk'), join(folder, 'hooks', 'sdk'))
 const load = async (path: string): Promise<Record<string, unknown>> => import(join(folder, path))
 const { site } = (await load('hooks/kinds/site/index.ts')) as { site: Composite }
 const { finalize } = (await load('hooks/kinds/site/finalize.ts')) as { finalize: Composite['finalize'] }
+const { validate } = (await load('hooks/kinds/site/validate.ts')) as { validate: NonNullable<Composite['validate']> }
+const { v1beta1, conversion } = (await load('hooks/kinds/site/v1beta1.ts')) as {
+  v1beta1: Version
+  conversion: Conversion
+}
 const { budgets } = (await load('hooks/kinds/budgets/index.ts')) as { budgets: Decorator }
 const { siteProbes } = (await load('hooks/kinds/site-probes/index.ts')) as { siteProbes: Decorator }
 
@@ -46,9 +52,11 @@ t.test('the code compiles and is formatted as the project is', { timeout: 120_00
   }
 })
 
-t.test('its test passes', { timeout: 60_000 }, async (t) => {
-  const { status, stdout } = untapped('node', [join(folder, 'test/kinds/site.test.ts')])
-  t.equal(status, 0, stdout)
+t.test('its tests pass', { timeout: 60_000 }, async (t) => {
+  for (const file of ['site.test.ts', 'site-versions.test.ts']) {
+    const { status, stdout } = untapped('node', [join(folder, 'test/kinds', file)])
+    t.equal(status, 0, stdout)
+  }
 })
 
 t.test('everything is generated from it', async (t) => {
@@ -113,6 +121,35 @@ t.test('finalize takes the Service first, then the web servers, then lets go', a
   })
   t.match(step({ 'Deployment.apps/v1': deployment(0), 'Service.v1': {} }), { finalized: true })
   t.match(step({ 'Deployment.apps/v1': {}, 'Service.v1': {} }), { children: [], finalized: true })
+})
+
+t.test('links that lead nowhere are refused, and held by a sync', async (t) => {
+  const definition = { ...site, validate }
+  const admit = (pages: Record<string, string>) => {
+    const object = { apiVersion: 'example.com/v1', kind: 'Site', metadata: { name: 'hello' }, spec: { pages } }
+    return evaluateValidation(definition, { operation: 'CREATE', object }, environment)
+  }
+  const linked = '<title>Home</title> <a href="about.html">'
+  const { problems } = admit({ 'index.html': linked })
+  t.same(problems, [{ field: 'spec.pages[index.html]', message: 'links to about.html, which is none of the pages' }])
+  t.match(admit({ 'index.html': linked, 'about.html': '' }), { problems: [], warnings: ['about.html has no title'] })
+  const body = /-d '(\{.*?\n\})'/s.exec(page)?.[1]
+  const request = JSON.parse(body ?? '') as CompositeRequest
+  const parent = { ...request.parent, spec: { pages: { 'index.html': linked } } }
+  t.match(evaluateComposite(definition, { ...request, parent }, environment).hold, { reason: 'InvalidSpec' })
+})
+
+t.test('a second version has the API server ask for conversions', async (t) => {
+  const definition = { ...site, versions: { v1beta1, ...site.versions }, conversions: { v1beta1: conversion } }
+  const crd = parse(generateAll([definition]).get('crds/example.com_sites.yaml') ?? '')
+  t.match(crd.spec.conversion, {
+    strategy: 'Webhook',
+    webhook: { clientConfig: { service: { path: '/conversion/site' } } },
+  })
+  t.match(crd.spec.versions, [
+    { name: 'v1beta1', storage: false, deprecated: true },
+    { name: 'v1', storage: true },
+  ])
 })
 
 t.test('the decorator gives a budget to those that ask for one', async (t) => {

@@ -5,6 +5,7 @@ import { createScenarios } from './create.ts'
 import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
+import { rolloutScenarios } from './rollout.ts'
 import { tenancyScenarios } from './tenancy.ts'
 import { webappScenarios } from './webapp.ts'
 
@@ -16,6 +17,7 @@ const scenarios: readonly Scenario[] = [
   ...faultScenarios,
   ...tenancyScenarios,
   ...webappScenarios,
+  ...rolloutScenarios,
 ]
 
 /** The scenarios that a cluster can carry, and the titles of those that it cannot. */

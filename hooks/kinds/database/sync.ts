@@ -16,7 +16,7 @@ import { secret } from './secret.ts'
 import { serviceAccount } from './serviceaccount.ts'
 import { services } from './services.ts'
 import { statefulSet } from './statefulset.ts'
-import { counts, progressOf, report } from './status.ts'
+import { progressOf, report } from './status.ts'
 
 export function sync(
   db: Database,
@@ -24,10 +24,10 @@ export function sync(
 ): Answer<DatabaseChildren, DatabaseStatus> | Hold<DatabaseStatus> {
   const observed = context.observed.get(StatefulSet, names(db).statefulSet)
   const refused = refusal(db, observed)
-  if (refused !== undefined) return { hold: refused, status: counts(observed) }
+  if (refused !== undefined) return { hold: refused }
   const origins = originsOf(db, context, progressOf(db, observed).settled)
   if (typeof origins === 'string') {
-    return { hold: { reason: 'CredentialKeyMissing', message: origins }, status: counts(observed) }
+    return { hold: { reason: 'CredentialKeyMissing', message: origins } }
   }
   const { credentials, settings } = context
   return {

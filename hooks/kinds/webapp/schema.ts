@@ -330,7 +330,7 @@ export function canaryPort(port: number): number {
 
 export const status = z.object({
   phase: z
-    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Suspended', 'Failed'])
+    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Suspended', 'RolledBack', 'Failed'])
     .describe('Where the application is, in a word.'),
   replicas: z.int().min(0).describe('Pods that exist.'),
   readyReplicas: z.int().min(0).describe('Pods that are ready.'),

@@ -42,7 +42,7 @@ export function report(app: WebApp, context: View, delivery: Delivery, replicas:
       ...(quota === undefined ? [] : [quota]),
       ...(summary.reconciling === undefined ? [] : [summary.reconciling]),
       available(progress),
-      progressing(app, progress),
+      summary.progressing ?? progressing(app, progress),
       policyApplied(app, context, progress),
       autoscaled(app, context, replicas),
       ...delivery.conditions,
@@ -71,6 +71,7 @@ interface Summary {
   phase: Phase
   ready: ConditionInput
   reconciling?: ConditionInput
+  progressing?: ConditionInput
 }
 
 function summarize(app: WebApp, progress: Progress): Summary {

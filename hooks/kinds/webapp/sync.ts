@@ -24,7 +24,7 @@ export function sync(
   if (refused !== undefined) return { hold: refused, status: counts(context) }
   const replicas = replicasOf(app, context.observed.get(Deployment, names(app).deployment('stable')))
   const delivery = deliver(app, context, { revision: revisionOf(app, context.settings), replicas })
-  const { configurations, deployments, services, jobs, resyncAfterSeconds } = delivery
+  const { configurations, deployments, services, jobs, minReplicas, resyncAfterSeconds } = delivery
   return {
     children: [
       serviceAccount(app),
@@ -32,7 +32,7 @@ export function sync(
       ...deployments.map((one) => marked(one, context)),
       ...services,
       ...jobs,
-      autoscaler(app),
+      autoscaler(app, minReplicas),
       disruptionBudget(app),
       networkPolicy(app),
       ingress(app),

@@ -7,9 +7,6 @@ import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { freePort, scriptsOf, unprivileged } from './shells.ts'
 
-// A server is set up and used; the machine may have other things to do.
-t.setTimeout(180_000)
-
 const version = /Ver (\d+\.\d+\.\d+)(?!.*MariaDB)/.exec(
   spawnSync('mysqld', ['--version'], { encoding: 'utf8' }).stdout ?? '',
 )?.[1]
