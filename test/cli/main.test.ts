@@ -34,10 +34,13 @@ t.test('every command is listed and explains itself', async (t) => {
   t.equal(code, 0)
   const commands = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = '']) => name)
   t.same([...commands].sort(), [
+    'abort',
+    'analyze',
     'controllers',
     'crds',
     'demo',
     'plan',
+    'promote',
     'render',
     'replay',
     'serve',
