@@ -1,11 +1,10 @@
 // operator-hooks abort: a revision that is being tried is rolled back.
-import { definitions } from '../kinds/index.ts'
 import { runVerdict, type Verdict } from './rollouts.ts'
 import { processShell, type Shell } from './shell.ts'
 
 /** Runs the command in this process's own terminal. */
 export function run(args: string[]): Promise<number> {
-  return abort(args, processShell(definitions))
+  return abort(args, processShell([]))
 }
 
 /** Runs the command in a given shell. */

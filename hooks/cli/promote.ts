@@ -1,11 +1,10 @@
 // operator-hooks promote: a revision that waits for a person goes on.
-import { definitions } from '../kinds/index.ts'
 import { runVerdict, type Verdict } from './rollouts.ts'
 import { processShell, type Shell } from './shell.ts'
 
 /** Runs the command in this process's own terminal. */
 export function run(args: string[]): Promise<number> {
-  return promote(args, processShell(definitions))
+  return promote(args, processShell([]))
 }
 
 /** Runs the command in a given shell. */

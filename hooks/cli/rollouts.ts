@@ -30,7 +30,7 @@ export interface Verdict {
 }
 
 /** What is known of the rollout of a WebApp. */
-export interface Rollout {
+interface Rollout {
   phase: string
   revision: string
   stable: string | undefined

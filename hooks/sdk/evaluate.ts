@@ -150,7 +150,9 @@ export function evaluateDecorator(
   request: DecoratorRequest,
   environment: Environment,
 ): Evaluation<DecoratorResponse> {
-  const { object, controller, finalizing } = request
+  const { object, finalizing } = request
+  // Whoever calls by hand may leave it empty.
+  const controller = { ...request.controller, metadata: request.controller.metadata ?? {} }
   const namespace = object.metadata.namespace
   const { context: shared, clock } = contextOf(definition, request.attachments, request.related, namespace, environment)
   const held = (hold: Notice, resyncAfterSeconds?: number): Evaluation<DecoratorResponse> => ({

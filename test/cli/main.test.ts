@@ -34,11 +34,14 @@ t.test('every command is listed and explains itself', async (t) => {
   t.equal(code, 0)
   const commands = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = '']) => name)
   t.same([...commands].sort(), [
+    'abort',
+    'analyze',
     'certificate',
     'controllers',
     'crds',
     'demo',
     'plan',
+    'promote',
     'render',
     'replay',
     'serve',

@@ -1,5 +1,7 @@
 // Tenancy: from a Namespace to its answer, and from one answer to the next.
+import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { parse } from 'yaml'
 import { tenancy } from '../../hooks/decorators/tenancy/index.ts'
 import { type Environment, evaluateCustomize, evaluateDecorator } from '../../hooks/sdk/evaluate.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
@@ -272,6 +274,14 @@ t.test('a plan below what is in use is told, and takes effect', async (t) => {
   const { hold, response } = ask({ attachments: attachments({ pods: '21', 'requests.cpu': '3' }) })
   t.match(hold, { reason: 'BelowUsage', message: /of pods:/ })
   t.strictSame(response.attachments, first.attachments)
+})
+
+t.test('the sample is right', async (t) => {
+  const { metadata } = parse(readFileSync('hooks/decorators/tenancy/sample.yaml', 'utf8')) as KubernetesObject
+  const { labels = {}, annotations = {}, name = '' } = metadata
+  const { response, hold } = ask({ labels, annotations, name })
+  t.equal(hold, undefined)
+  t.equal(response.attachments.length, 6)
 })
 
 t.test('what stands at the names is asked for, in the namespace itself', async (t) => {

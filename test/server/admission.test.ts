@@ -87,6 +87,33 @@ t.test('what the schema checks beyond CEL is checked too', async (t) => {
   })
 })
 
+t.test('a WebApp is refused for what its Deployment would be refused for later', async (t) => {
+  const { app } = await testServer({ definitions: served, admission: 'open' })
+  t.teardown(() => app.close())
+  const spec = {
+    image: 'nginx:1.29',
+    configFiles: [{ path: '/etc/app.conf', content: 'a' }],
+    volumes: [{ name: 'data', emptyDir: {} }],
+    volumeMounts: [{ name: 'data', mountPath: '/etc/app.conf' }],
+    initContainers: [{ name: 'proxy', image: 'envoy:1', volumeMounts: [{ name: 'logs', mountPath: '/logs' }] }],
+    sidecars: [{ name: 'proxy', image: 'envoy:2' }],
+  }
+  const object = { apiVersion: 'platform.example.com/v1', kind: 'WebApp', metadata: { name: 'web' }, spec }
+  const { json } = await app.inject(validating(review({ object, name: 'web' }), 'webapp'))
+  t.match(json().response, {
+    allowed: false,
+    status: {
+      details: {
+        causes: [
+          { field: 'spec.configFiles', message: '/etc/app.conf is the mountPath of one of spec.volumeMounts too' },
+          { field: 'spec.initContainers', message: 'proxy mounts logs, which is none of spec.volumes' },
+          { field: 'spec.sidecars', message: /^proxy is the name of another container/ },
+        ],
+      },
+    },
+  })
+})
+
 t.test('whoever applies what its kind would hold is told so', async (t) => {
   const { app } = await testServer({ definitions: served, admission: 'open' })
   t.teardown(() => app.close())

@@ -4,8 +4,9 @@ import { HorizontalPodAutoscaler, Pod, ResourceQuota } from '../../sdk/resources
 import { children } from './children.ts'
 import { trackLabels } from './names.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
-import { kedaLabel } from './status.ts'
+import { counts, kedaLabel } from './status.ts'
 import { sync } from './sync.ts'
+import { validate } from './validate.ts'
 
 export const webapp = composite({
   group: 'platform.example.com',
@@ -20,6 +21,8 @@ export const webapp = composite({
   children,
   // Only rollouts look at the clock; any other answer can be cached.
   clock: true,
+  validate,
+  counts: (_metadata, observed) => counts(observed),
   sync,
   // Only looked at: the autoscaler that KEDA makes belongs to KEDA, quotas to the namespace; pods are for their restarts.
   relatedTypes: [HorizontalPodAutoscaler, Pod, ResourceQuota],

@@ -59,7 +59,7 @@ function explained(progress: Progress, quota: ConditionInput | undefined): Progr
 }
 
 /** Pods of all Deployments together, as their controller counts them. */
-export function counts({ observed }: View): Pick<WebAppStatus, 'replicas' | 'readyReplicas'> {
+export function counts(observed: View['observed']): Pick<WebAppStatus, 'replicas' | 'readyReplicas'> {
   const all = observed.list(Deployment).map(countsOf)
   return {
     replicas: all.reduce((sum, { replicas }) => sum + replicas, 0),

@@ -8,20 +8,17 @@ import { ingress } from './ingress.ts'
 import { names } from './names.ts'
 import { networkPolicy } from './networkpolicy.ts'
 import { marked } from './quota.ts'
-import { refusal } from './refusal.ts'
 import { replicasOf } from './replicas.ts'
 import { revisionOf } from './revision.ts'
 import { deliver } from './rollout/index.ts'
 import type { WebApp, WebAppStatus } from './schema.ts'
 import { serviceAccount } from './serviceaccount.ts'
-import { counts, report } from './status.ts'
+import { report } from './status.ts'
 
 export function sync(
   app: WebApp,
   context: ClockContext<WebAppChildren>,
 ): Answer<WebAppChildren, WebAppStatus> | Hold<WebAppStatus> {
-  const refused = refusal(app)
-  if (refused !== undefined) return { hold: refused, status: counts(context) }
   const replicas = replicasOf(app, context.observed.get(Deployment, names(app).deployment('stable')))
   const delivery = deliver(app, context, { revision: revisionOf(app, context.settings), replicas })
   const { configurations, deployments, services, jobs, minReplicas, resyncAfterSeconds } = delivery

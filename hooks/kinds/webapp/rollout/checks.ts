@@ -124,7 +124,7 @@ function queryCheck(state: RolloutStatus, step: Step, seconds: number, input: Ro
 }
 
 /** Names one check of one step of one rollout: nothing that a Job asks about can change under its name. */
-export function checkId({ startedAt, step, stepStartedAt }: RolloutStatus, revision: string, number: number): string {
+function checkId({ startedAt, step, stepStartedAt }: RolloutStatus, revision: string, number: number): string {
   // A Job's name is a label of its pods, which has 63 characters, and a WebApp's name takes up to 45 of them.
   return shortHash(JSON.stringify([revision, startedAt, step, stepStartedAt, number])).slice(0, 8)
 }

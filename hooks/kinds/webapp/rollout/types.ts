@@ -25,7 +25,7 @@ export interface Step {
   pauseSeconds: number
 }
 
-export interface Analysis {
+interface Analysis {
   intervalSeconds: number
   /** Failed checks until a revision is rolled back. */
   threshold: number
@@ -35,7 +35,7 @@ export interface Analysis {
 }
 
 /** A query, and between what its answer has to lie. */
-export interface Metric {
+interface Metric {
   name: string
   query: string
   min?: number | undefined
@@ -56,7 +56,7 @@ export const phases = [
   'Failed',
 ] as const
 
-export type Phase = (typeof phases)[number]
+type Phase = (typeof phases)[number]
 
 /** Why a rollout waits, or why it failed. Machines may rely on these. */
 export const reasons = [
