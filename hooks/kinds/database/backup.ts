@@ -38,7 +38,7 @@ export function backupSchedule(db: Database, settings: Settings, state?: 'suspen
       failedJobsHistoryLimit: 3,
       jobTemplate: {
         metadata: { labels: labels(db, 'backup') },
-        spec: { ...backupJob(db, settings, 'prune'), ttlSecondsAfterFinished: 7 * 86400 },
+        spec: backupJob(db, settings, 'prune'),
       },
     },
   }

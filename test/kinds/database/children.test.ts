@@ -445,7 +445,7 @@ t.test('the schedule and its limits are in the CronJob', async (t) => {
     startingDeadlineSeconds: Number,
     successfulJobsHistoryLimit: 3,
     failedJobsHistoryLimit: 3,
-    jobTemplate: { spec: { backoffLimit: 2, activeDeadlineSeconds: Number, ttlSecondsAfterFinished: Number } },
+    jobTemplate: { spec: { backoffLimit: 2, activeDeadlineSeconds: Number } },
   })
 })
 
