@@ -41,9 +41,7 @@ export function controllerRbac(name: string, definitions: readonly Definition[])
 /** What the hook service needs when it writes events; without that part it needs nothing at all. */
 export function eventsRbac(): KubernetesObject[] {
   return [
-    role('ClusterRole', 'operator-hooks-events', undefined, [
-      grant('events.k8s.io', ['events'], ['create', 'patch']),
-    ]),
+    role('ClusterRole', 'operator-hooks-events', undefined, [grant('events.k8s.io', ['events'], ['create', 'patch'])]),
     binding('ClusterRole', 'operator-hooks-events', undefined, hookAccount),
   ]
 }

@@ -72,22 +72,37 @@ const resourceListSchema = rule(
   .meta({ maxProperties: 8 })
 
 /** What a container asks for and may use: core/v1 ResourceRequirements. */
-export const resourcesSchema = z
-  .object({
-    requests: resourceListSchema.optional().describe('What the scheduler sets aside: cpu, memory, ephemeral-storage.'),
-    limits: resourceListSchema.optional().describe('What the container may use at most.'),
-  })
-  .superRefine(({ requests = {}, limits = {} }, context) => {
-    for (const [name, limit] of Object.entries(limits)) {
-      const request = requests[name]
-      if (request === undefined || canonicalQuantity(request) === undefined || canonicalQuantity(limit) === undefined) {
-        continue
+export const resourcesSchema = rule(
+  z
+    .object({
+      requests: resourceListSchema
+        .optional()
+        .describe('What the scheduler sets aside: cpu, memory, ephemeral-storage.'),
+      limits: resourceListSchema.optional().describe('What the container may use at most.'),
+    })
+    // The rule's twin, which can name the resource.
+    .superRefine(({ requests = {}, limits = {} }, context) => {
+      for (const [name, limit] of Object.entries(limits)) {
+        const request = requests[name]
+        if (
+          request === undefined ||
+          canonicalQuantity(request) === undefined ||
+          canonicalQuantity(limit) === undefined
+        ) {
+          continue
+        }
+        if (compareQuantities(request, limit) > 0) {
+          const message = `must not be above the limit, ${limit}`
+          context.addIssue({ code: 'custom', path: ['requests', name], message })
+        }
       }
-      if (compareQuantities(request, limit) > 0) {
-        context.addIssue({ code: 'custom', path: ['requests', name], message: `must not be above the limit, ${limit}` })
-      }
-    }
-  })
+    }),
+  {
+    rule: '!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)',
+    message: 'no request may be above its limit',
+    fieldPath: '.requests',
+  },
+)
 
 /** The output of `resourcesSchema`. */
 export type Resources = z.output<typeof resourcesSchema>
@@ -272,30 +287,32 @@ export const envSchema = z
   .describe('Environment variables.')
 
 /** networking/v1 NetworkPolicyPeer. */
-export const networkPeersSchema = z
-  .array(
-    z.object({
-      podSelector: labelSelectorSchema.optional().describe('Pods, of this namespace or of those selected.'),
-      namespaceSelector: labelSelectorSchema.optional().describe('Namespaces by label.'),
-      ipBlock: z
-        .object({
-          cidr: z.string().max(43).describe('Range such as 10.0.0.0/8.'),
-          except: z.array(z.string().max(43)).max(16).optional().describe('Ranges in it that are left out.'),
-        })
-        .optional()
-        .describe('Addresses outside the cluster.'),
-    }),
-  )
-  .max(32)
-  .refine(
-    (peers) =>
-      peers.every(
-        ({ podSelector, namespaceSelector, ipBlock }) =>
-          (ipBlock !== undefined) !== (podSelector !== undefined || namespaceSelector !== undefined),
-      ),
-    { message: 'every peer is either an ipBlock, or has a podSelector or a namespaceSelector' },
-  )
-  .meta({ 'x-kubernetes-list-type': 'atomic' })
+export const networkPeersSchema = rule(
+  z
+    .array(
+      z.object({
+        podSelector: labelSelectorSchema.optional().describe('Pods, of this namespace or of those selected.'),
+        namespaceSelector: labelSelectorSchema.optional().describe('Namespaces by label.'),
+        ipBlock: z
+          .object({
+            cidr: z.string().max(43).describe('Range such as 10.0.0.0/8.'),
+            except: z.array(z.string().max(43)).max(16).optional().describe('Ranges in it that are left out.'),
+          })
+          .optional()
+          .describe('Addresses outside the cluster.'),
+      }),
+    )
+    .max(32),
+  {
+    rule: 'self.all(peer, has(peer.ipBlock) != (has(peer.podSelector) || has(peer.namespaceSelector)))',
+    message: 'every peer is either an ipBlock, or has a podSelector or a namespaceSelector',
+  },
+  (peers) =>
+    peers.every(
+      ({ podSelector, namespaceSelector, ipBlock }) =>
+        (ipBlock !== undefined) !== (podSelector !== undefined || namespaceSelector !== undefined),
+    ),
+).meta({ 'x-kubernetes-list-type': 'atomic' })
 
 /** Metadata and placement of pods. */
 export const podSchema = z.object({

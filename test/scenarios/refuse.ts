@@ -39,6 +39,96 @@ const onCreation: Refusal[] = [
     message: /should match/,
   },
   { title: 'no storage', spec: { storage: undefined }, field: 'spec.storage', message: /Required/ },
+  {
+    title: 'a size of nothing',
+    spec: { storage: { size: '0Gi' } },
+    field: 'spec.storage.size',
+    message: /must be more than nothing/,
+  },
+  {
+    title: 'a PostgreSQL that is too old',
+    spec: { version: '11.8' },
+    field: 'spec.version',
+    message: /PostgreSQL version from 12 on/,
+  },
+  {
+    title: 'a MySQL that is too old',
+    spec: { engine: 'mysql', version: '5.7.44' },
+    field: 'spec.version',
+    message: /MySQL version from 8\.0 on/,
+  },
+  {
+    title: 'a MongoDB that is too old',
+    spec: { engine: 'mongodb', version: '4.4' },
+    field: 'spec.version',
+    message: /MongoDB version from 5\.0 on/,
+  },
+  {
+    title: 'backups without a destination',
+    spec: { backup: { enabled: true } },
+    field: 'spec.backup.destination',
+    message: /backups need a destination/,
+  },
+  {
+    title: 'backups to two destinations',
+    spec: { backup: { destination: { claim: { name: 'dumps' }, s3: { bucket: 'dumps' } } } },
+    field: 'spec.backup.destination',
+    message: /give either s3 or claim/,
+  },
+  {
+    title: 'a schedule that is none',
+    spec: { backup: { schedule: '0 25 * * *' } },
+    field: 'spec.backup.schedule',
+    message: /should match/,
+  },
+  {
+    title: 'a retention without a unit',
+    spec: { backup: { retention: '7' } },
+    field: 'spec.backup.retention',
+    message: /should match/,
+  },
+  {
+    title: 'a last backup without a destination',
+    spec: { deletionPolicy: 'BackupAndDelete' },
+    field: 'spec.deletionPolicy',
+    message: /a last backup needs spec\.backup\.destination/,
+  },
+  {
+    title: 'alerts without metrics',
+    spec: { monitoring: { alerting: true } },
+    field: 'spec.monitoring.alerting',
+    message: /set monitoring\.enabled/,
+  },
+  {
+    title: 'a user that the engine has itself',
+    spec: { credentials: { username: 'postgres' } },
+    field: 'spec.credentials.username',
+    message: /must not be a name that an engine uses itself/,
+  },
+  {
+    title: 'a parameter of two lines',
+    spec: { parameters: { work_mem: '1MB\nport = 1' } },
+    field: 'spec.parameters.work_mem',
+    message: /should match/,
+  },
+  {
+    title: 'a request above its limit',
+    spec: { resources: { requests: { cpu: 2, memory: '1Gi' }, limits: { cpu: '1500m', memory: '2Gi' } } },
+    field: 'spec.resources.requests',
+    message: /no request may be above its limit/,
+  },
+  {
+    title: 'a label that the operator sets itself',
+    spec: { pod: { labels: { 'app.kubernetes.io/name': 'mine' } } },
+    field: 'spec.pod.labels',
+    message: /must not set labels that the operator sets itself/,
+  },
+  {
+    title: 'a peer that is two things at once',
+    spec: { networkPolicy: { ingress: [{ ipBlock: { cidr: '10.0.0.0/8' }, podSelector: {} }] } },
+    field: 'spec.networkPolicy.ingress',
+    message: /every peer is either an ipBlock/,
+  },
 ]
 
 const onChange: Refusal[] = [
@@ -53,6 +143,18 @@ const onChange: Refusal[] = [
     spec: { storage: { size: '512Mi' } },
     field: 'spec.storage.size',
     message: /shrink|smaller/,
+  },
+  {
+    title: 'another storage class',
+    spec: { storage: { size: '1Gi', storageClass: 'fast' } },
+    field: 'spec.storage.storageClass',
+    message: /the storage class cannot be changed/,
+  },
+  {
+    title: 'another release series',
+    spec: { version: '14.1' },
+    field: 'spec.version',
+    message: /another release series/,
   },
 ]
 

@@ -1,5 +1,4 @@
 // The product's own hook service for a simulated cluster: over real HTTP, in this process, at the cluster's time.
-
 import { controllerOf } from '../../hooks/generate/controllers.ts'
 import { customResourceDefinition } from '../../hooks/generate/crd.ts'
 import { createCredentials } from '../../hooks/sdk/credentials.ts'
@@ -11,15 +10,20 @@ import { objectOf } from '../../hooks/simulator/json.ts'
 import type { Client } from '../../hooks/simulator/store.ts'
 import type { StartHook } from './cluster.ts'
 
-/** Serves these definitions. Passwords come from a key of the tests. */
-export function serviceOf(definitions: readonly Definition[]): StartHook {
+/**
+ * Serves these definitions. Passwords come from a key of the tests. Every start is another build, as after an upgrade: no
+ * ETag of the one before counts. `log` is given every line that is logged, down to level trace.
+ */
+export function serviceOf(definitions: readonly Definition[], log?: (line: string) => void): StartHook {
+  let starts = 0
   return async ({ port, now, api }) => {
     const credentials = createCredentials([{ id: 'test', secret: Buffer.alloc(32, 1) }])
     const app = await createServer({
       definitions,
       environment: { credentials, settings: { imageRegistry: '' } },
       authentication: 'none',
-      build: { version: '0.0.0', id: 'test' },
+      build: { version: '0.0.0', id: `start-${++starts}` },
+      ...(log && { logger: { write: log }, logLevel: 'trace' }),
       now,
       events: createRecorder(eventWriter(api), { now }),
     })

@@ -19,6 +19,10 @@ function dumpScript(db: Database): string {
   return `#!/usr/bin/env bash
 set -Eeuo pipefail
 work="$BACKUP_PATH/.work-$HOSTNAME"
+trap '[ $? -eq 0 ] || rm -rf "$work"' EXIT
+trap 'exit 143' TERM
+# What a pod left behind that was killed: no backup may take longer than seven days.
+find "$BACKUP_PATH" -maxdepth 1 -name '.work-*' -mtime +7 -exec rm -rf {} +
 rm -rf "$work"
 mkdir "$work"
 name="$DATABASE_NAME-$(date -u +%Y%m%dT%H%M%SZ)${engine.backupSuffix}"
@@ -39,6 +43,9 @@ function storeScript(db: Database): string {
   return String.raw`#!/bin/sh
 set -eu
 work="$BACKUP_PATH/.work-$HOSTNAME"
+# Stored or not, nothing is left: another attempt is another pod, which dumps anew.
+trap 'rm -rf "$work"' EXIT
+trap 'exit 143' TERM
 
 ${functions.trim()}
 
@@ -61,7 +68,6 @@ if [ -n "${'$'}{RETENTION_SECONDS:-}" ]; then
     fi
   done <"$work/older"
 fi
-rm -rf "$work"
 `
 }
 

@@ -28,11 +28,14 @@ const secretName = objectNameSchema.describe('Name of the Secret, in the same na
 
 // A size as storage is bought: whole numbers only. Kubernetes spells the decimal kilo "k", people "K".
 const size = rule(
-  z
-    .string()
-    .max(16)
-    .regex(/^[0-9]+[KMGT]i?$/, 'must be a whole number and a unit, such as 10Gi: K, M, G, T, Ki, Mi, Gi or Ti')
-    .refine((text) => !/^0+[KMGT]/.test(text), { message: 'must be more than nothing' }),
+  rule(
+    z
+      .string()
+      .max(16)
+      .regex(/^[0-9]+[KMGT]i?$/, 'must be a whole number and a unit, such as 10Gi: K, M, G, T, Ki, Mi, Gi or Ti'),
+    { rule: "!self.matches('^0+[KMGT]')", message: 'must be more than nothing' },
+    (text) => !/^0+[KMGT]/.test(text),
+  ),
   {
     rule: "quantity(self.endsWith('K') ? self.replace('K', 'k') : self).compareTo(quantity(oldSelf.endsWith('K') ? oldSelf.replace('K', 'k') : oldSelf)) >= 0",
     message:
@@ -200,8 +203,16 @@ const credentials = z.object({
     .describe('Counter: each change gives the derived credentials new passwords.'),
 })
 
+const oneLine = /^[^\n\r\0]*$/
+
 const parameters = rule(
-  z.record(z.string(), z.union([z.int(), z.string().max(4096)]).meta({ 'x-kubernetes-int-or-string': true })),
+  z.record(
+    z.string(),
+    z
+      .union([z.int(), z.string().max(4096)])
+      .refine((value) => oneLine.test(String(value)), { message: 'must have no line breaks' })
+      .meta({ 'x-kubernetes-int-or-string': true, pattern: oneLine.source }),
+  ),
   {
     rule: "self.all(name, name.matches('^[A-Za-z][A-Za-z0-9_.-]*$'))",
     message: "every name must be one of the engine's parameters, such as max_connections",
@@ -209,9 +220,6 @@ const parameters = rule(
   (record) => Object.keys(record).every((name) => /^[A-Za-z][A-Za-z0-9_.-]*$/.test(name)),
 )
   .refine((record) => Object.keys(record).length <= 128, { message: 'must have at most 128 parameters' })
-  .refine((record) => Object.values(record).every((value) => !/[\n\r\0]/.test(String(value))), {
-    message: 'no value may have line breaks',
-  })
   .meta({ maxProperties: 128 })
 
 const service = z.object({

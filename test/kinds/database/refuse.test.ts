@@ -91,7 +91,7 @@ const refused: [string, Spec, RegExp][] = [
   [
     'a parameter with a line break',
     { parameters: { work_mem: '1MB\nport = 1' } },
-    /^spec\.parameters: no value may have line breaks/,
+    /^spec\.parameters\.work_mem: must have no line breaks/,
   ],
 ]
 

@@ -11,7 +11,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -19,7 +18,8 @@ import { Script } from 'node:vm'
 import type { PodSpec } from 'kubernetes-types/core/v1.js'
 import t from 'tap'
 import { parse } from 'yaml'
-import { child, createWorld, type Spec, settle } from './world.ts'
+import { freePort, scriptsOf, unprivileged } from './shells.ts'
+import { child, createWorld, settle } from './world.ts'
 
 // A server is set up and used; the machine may have other things to do.
 t.setTimeout(120_000)
@@ -31,12 +31,6 @@ const engines = [
 ]
 const claim = { destination: { claim: { name: 'store' } } }
 const s3 = { destination: { s3: { bucket: 'backups' } } }
-
-function scriptsOf(spec: Spec): Record<string, string> {
-  const world = createWorld(spec)
-  settle(world)
-  return child(world, 'ConfigMap', 'orders-config').data as Record<string, string>
-}
 
 function run(shell: string, script: string, env: Record<string, string>): SpawnSyncReturns<string> {
   return spawnSync(shell, [script], { env: { PATH: process.env.PATH ?? '', ...env }, encoding: 'utf8' })
@@ -208,9 +202,8 @@ t.test(
     const root = mkdtempSync(join(tmpdir(), 'pg-'))
     t.teardown(() => rmSync(root, { recursive: true }))
     for (const name of ['data', 'run', 'scripts', 'etc', 'backup', 'app', 'superuser']) mkdirSync(join(root, name))
-    const { uid, gid } = unprivileged()
     const port = await freePort()
-    const user = (process.getuid?.() === 0 ? { uid, gid } : {}) satisfies { uid?: number; gid?: number }
+    const user = unprivileged()
     const env = {
       PATH: `${folder}${delimiter}${process.env.PATH ?? ''}`,
       HOME: root,
@@ -406,7 +399,7 @@ t.test(
     // `postgres --describe-config` prints name, context and more of every parameter, without a server.
     const { stdout } = spawnSync(join(postgresFolder() ?? '', 'postgres'), ['--describe-config'], {
       encoding: 'utf8',
-      ...(process.getuid?.() === 0 ? unprivileged() : {}),
+      ...unprivileged(),
     })
     const lines = stdout.split('\n').map((line) => line.split('\t'))
     t.ok(lines.length > 200)
@@ -465,20 +458,4 @@ function postgresFolder(): string | undefined {
   return [...versions, ...(process.env.PATH ?? '').split(delimiter)].find((folder) =>
     existsSync(join(folder, 'initdb')),
   )
-}
-
-// PostgreSQL refuses to run as root; nobody is on every system.
-function unprivileged(): { uid: number; gid: number } {
-  return { uid: 65534, gid: 65534 }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }
