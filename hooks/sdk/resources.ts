@@ -54,6 +54,7 @@ export type Deployment = Wire<apps.Deployment>
 export type Service = Wire<core.Service>
 export type ConfigMap = Wire<core.ConfigMap>
 export type Secret = Wire<core.Secret>
+export type Pod = Wire<core.Pod>
 export type ServiceAccount = Wire<core.ServiceAccount>
 export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
 export type Job = Wire<batch.Job>
@@ -70,6 +71,8 @@ export const Deployment = resourceType<Deployment>('apps/v1', 'Deployment', 'dep
 export const Service = resourceType<Service>('v1', 'Service', 'services')
 export const ConfigMap = resourceType<ConfigMap>('v1', 'ConfigMap', 'configmaps')
 export const Secret = resourceType<Secret>('v1', 'Secret', 'secrets')
+/** Only ever looked at: pods are made by their own controllers. */
+export const Pod = resourceType<Pod>('v1', 'Pod', 'pods')
 export const ServiceAccount = resourceType<ServiceAccount>('v1', 'ServiceAccount', 'serviceaccounts')
 export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
   'v1',

@@ -167,14 +167,15 @@ const backup = rule(
   (value) => !value.enabled || value.destination !== undefined,
 )
 
-// Names that mean something to one of the engines, or to the operator.
-const reservedUsers = ['postgres', 'root', 'monitor', 'public', 'none', 'mysql']
-const reservedDatabases = [
+/** Names that mean something to one of the engines, or to the operator. */
+export const reservedUsers = ['postgres', 'root', 'monitor', 'operator_hooks', 'public', 'none', 'mysql']
+export const reservedDatabases = [
   ...['postgres', 'template0', 'template1', 'mysql', 'sys', 'information_schema', 'performance_schema'],
   ...['admin', 'local', 'config'],
 ]
 
-function unreserved(maxLength: number, reserved: readonly string[]) {
+/** A name in the engine that is none of its own. */
+export function unreserved(maxLength: number, reserved: readonly string[]) {
   return rule(
     z
       .string()

@@ -101,8 +101,14 @@ export const paths = {
   tls: '/etc/tls',
 } as const
 
-/** The user of the exporter, and the key of the Secret that holds its password. */
+/** The user of exporters, and the key of the Secret that holds its password. It reads statistics and nothing else. */
 export const monitor = { username: 'monitor', key: 'monitor-password' } as const
+
+/**
+ * The user that makes other users, and the key of the Secret that holds its password: it may make users and hand out
+ * what the database's owner has, and is no administrator.
+ */
+export const operator = { username: 'operator_hooks', key: 'operator-password' } as const
 
 /** The user's parameters that the kind does not let him set, as a sentence; undefined when there are none. */
 export function parameterFault(db: Database, { ownedParameters }: Engine): string | undefined {

@@ -1,6 +1,6 @@
 // MySQL in the official image: https://hub.docker.com/_/mysql and https://dev.mysql.com/doc/refman/8.4/en/
 import type { Database } from '../schema.ts'
-import { type Engine, mebibytes, monitor, paths } from './engine.ts'
+import { type Engine, mebibytes, monitor, operator, paths } from './engine.ts'
 
 const port = 3306
 const socket = '/var/run/mysqld/mysqld.sock'
@@ -89,7 +89,7 @@ CREATE USER IF NOT EXISTS $username@'%' IDENTIFIED BY $password;
 ALTER USER $username@'%' IDENTIFIED BY $password;
 GRANT ALL ON \`${db.spec.credentials.database.replaceAll('_', '\\\\_')}\`.* TO $username@'%';
 SQL
-${db.spec.monitoring.enabled ? monitorScript : ''}`,
+${monitorScript}${operatorScript(db.spec.credentials.database)}`,
   reloadScript: (db) => String.raw`
 # What is not set any more goes back to the server's own default.
 applied=/tmp/reload-applied.sql
@@ -145,6 +145,21 @@ ALTER USER '${monitor.username}'@'%' IDENTIFIED BY $password;
 GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO '${monitor.username}'@'%';
 SQL
 `
+
+// CREATE USER reaches no account with SYSTEM_USER, such as root's. What an account may do is read from mysql.*.
+// https://dev.mysql.com/doc/refman/8.4/en/account-categories.html
+function operatorScript(database: string): string {
+  return `
+password=$(literal ${paths.superuser}/${operator.key})
+client <<SQL
+CREATE USER IF NOT EXISTS '${operator.username}'@'%' IDENTIFIED BY $password;
+ALTER USER '${operator.username}'@'%' IDENTIFIED BY $password;
+GRANT CREATE USER ON *.* TO '${operator.username}'@'%';
+GRANT SELECT ON mysql.* TO '${operator.username}'@'%';
+GRANT ALL ON \\\`${database.replaceAll('_', '\\\\_')}\\\`.* TO '${operator.username}'@'%' WITH GRANT OPTION;
+SQL
+`
+}
 
 // https://dev.mysql.com/doc/refman/8.4/en/innodb-dedicated-server.html: half of the memory below 4 GiB, then more.
 function sized(memoryBytes: number): Record<string, string> {
