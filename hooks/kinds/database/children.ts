@@ -12,10 +12,12 @@ import {
   ServiceAccount,
   StatefulSet,
 } from '../../sdk/resources.ts'
+import { DatabaseMonitors } from '../databasemonitor/resource.ts'
 
 export const children = [
   ConfigMap,
   CronJob,
+  DatabaseMonitors,
   Job,
   NetworkPolicy,
   PodDisruptionBudget,

@@ -7,6 +7,7 @@ import { configuration } from './configuration.ts'
 import { originsOf } from './credentials.ts'
 import { disruptionBudget } from './disruptionbudget.ts'
 import { claimsOf, growth } from './growth.ts'
+import { monitor } from './monitor.ts'
 import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
 import { refusal } from './refusal.ts'
@@ -39,6 +40,7 @@ export function sync(
       disruptionBudget(db),
       ...networkPolicies(db),
       backupSchedule(db, settings),
+      monitor(db),
       ...growth(db, settings, claimsOf(db, context)),
     ],
     ...report(db, context, origins),

@@ -1,5 +1,5 @@
 // A PostgreSQL server of the test's own, set up by the scripts of a Database.
-import { spawn, spawnSync } from 'node:child_process'
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -28,6 +28,8 @@ export function postgresFolder(): string | undefined {
   )
 }
 
+type Ended = Pick<SpawnSyncReturns<string>, 'status' | 'stdout' | 'stderr'>
+
 export interface Server {
   /** Stands for / of a pod: `/etc/credentials/…`, `/backup` and so on are folders below. */
   root: string
@@ -35,16 +37,11 @@ export interface Server {
   /** Writes a file below `root`, the paths of a pod in it made those of the test. */
   put(name: string, text: string): void
   /** Runs a command as the server's user. */
-  shell(command: string, args: string[], env?: Record<string, string>): ReturnType<typeof spawnSync<string>>
+  shell(command: string, args: string[], env?: Record<string, string>): Ended
   /** Runs Bash with these variables, the paths of a pod in it made those of the test. */
-  bash(script: string, env?: Record<string, string>): { status: number | null; stdout: string; stderr: string }
+  bash(script: string, env?: Record<string, string>): Ended
   /** Asks as a user with a password, over TCP. */
-  query(
-    user: string,
-    password: string,
-    statement: string,
-    database?: string,
-  ): { status: number | null; stdout: string; stderr: string }
+  query(user: string, password: string, statement: string, database?: string): Ended
   /** Asks as the administrator. */
   trusted(statement: string, database?: string): string
   /** What the server logged so far. */

@@ -120,7 +120,11 @@ t.test('a user of PostgreSQL', { skip: postgresFolder() === undefined && 'there 
     t.equal(jobOf(server, { mark: 'uid-2' }).drop().changes, 0, 'nothing is dropped of what another made')
     t.match(jobOf(server, { username: 'postgres' }).apply({ postgres: 'taken' }).log, 'refused: ')
     server.trusted('GRANT pg_read_all_data TO reporting')
-    t.match(job.apply({ reporting_2603020000: 'Third1' }).log, 'refused: reporting is a member of pg_read_all_data')
+    // From 16 on, only who made a grant takes it back.
+    t.match(
+      job.apply({ reporting_2603020000: 'Third1' }).log,
+      /REVOKE pg_read_all_data|refused: reporting is a member of pg_read_all_data/,
+    )
     server.trusted('REVOKE pg_read_all_data FROM reporting')
     t.match(
       job.apply({ reporting_2603020000: 'Third1' }, 'postgres\tSELECT').log,

@@ -45,7 +45,7 @@ export interface Engine {
   dumpScript(db: Database): string
   /** Bash: scripts of the engine's own that the others call, by file name. */
   helperScripts?: Readonly<Record<string, string>>
-  /** What serves metrics to Prometheus, from a container beside the engine. */
+  /** What serves metrics to Prometheus, from a pod of its own for each replica. */
   exporter: Exporter
   /** How the file name of a backup ends. */
   backupSuffix: string
@@ -57,9 +57,19 @@ export interface Engine {
 interface Exporter {
   image: string
   port: number
-  args: string[]
-  /** `password` takes the password from the Secret. */
-  env(db: Database, password: EnvVarSource): EnvVar[]
+  args(target: ExporterTarget): string[]
+  env(target: ExporterTarget): EnvVar[]
+}
+
+/** What an exporter connects to. */
+export interface ExporterTarget {
+  host: string
+  /** Whether the server knows TLS. Nothing is verified: its certificate may be for other names. */
+  tls: boolean
+  /** Takes the password from the Secret; for an exporter that reads no file. */
+  password: EnvVarSource
+  /** Where the password is mounted. */
+  passwordFile: string
 }
 
 interface Scratch {

@@ -117,9 +117,12 @@ rm "$options"
   exporter: {
     image: 'percona/mongodb_exporter:0.53.0',
     port: 9216,
-    args: ['--collect-all'],
-    env: (db, password) => [
-      { name: 'MONGODB_URI', value: `${db.spec.tls?.required === true ? localTls : local}&authSource=admin` },
+    args: () => ['--collect-all'],
+    env: ({ host, tls, password }) => [
+      {
+        name: 'MONGODB_URI',
+        value: `mongodb://${host}:${port}/?directConnection=true&serverSelectionTimeoutMS=5000&authSource=admin${tls ? '&tls=true&tlsInsecure=true' : ''}`,
+      },
       { name: 'MONGODB_USER', value: monitor.username },
       { name: 'MONGODB_PASSWORD', valueFrom: password },
     ],

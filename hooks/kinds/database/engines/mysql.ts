@@ -127,8 +127,12 @@ mysql --defaults-extra-file="$options" --protocol=socket --connect-timeout=5 --b
   exporter: {
     image: 'quay.io/prometheus/mysqld-exporter:v0.20.0',
     port: 9104,
-    args: [`--mysqld.address=127.0.0.1:${port}`, `--mysqld.username=${monitor.username}`, '--tls.insecure-skip-verify'],
-    env: (_db, password) => [{ name: 'MYSQLD_EXPORTER_PASSWORD', valueFrom: password }],
+    args: ({ host }) => [
+      `--mysqld.address=${host}:${port}`,
+      `--mysqld.username=${monitor.username}`,
+      '--tls.insecure-skip-verify',
+    ],
+    env: ({ password }) => [{ name: 'MYSQLD_EXPORTER_PASSWORD', valueFrom: password }],
   },
   backupSuffix: '.sql.gz',
   uri: ({ username, password, host, port, database, tls }) =>
@@ -140,8 +144,8 @@ mysql --defaults-extra-file="$options" --protocol=socket --connect-timeout=5 --b
 const monitorScript = `
 password=$(literal ${paths.superuser}/${monitor.key})
 client <<SQL
-CREATE USER IF NOT EXISTS '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 3;
-ALTER USER '${monitor.username}'@'%' IDENTIFIED BY $password;
+CREATE USER IF NOT EXISTS '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 20;
+ALTER USER '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 20;
 GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO '${monitor.username}'@'%';
 SQL
 `

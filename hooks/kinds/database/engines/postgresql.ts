@@ -109,16 +109,15 @@ done <"$work/dump/databases.tsv"
 tar --create --file="$target" --directory="$work/dump" .
 tar --list --file="$target" >/dev/null
 `,
-  // https://github.com/prometheus-community/postgres_exporter: over the socket, where no password is asked for.
+  // https://github.com/prometheus-community/postgres_exporter
   exporter: {
     image: 'quay.io/prometheuscommunity/postgres-exporter:v0.20.0',
     port: 9187,
-    args: ['--no-collector.wal'],
-    env: () => [
-      {
-        name: 'DATA_SOURCE_NAME',
-        value: `postgresql:///postgres?host=${socketPath}&user=${monitor.username}&sslmode=disable`,
-      },
+    args: () => ['--no-collector.wal'],
+    env: ({ host, tls, passwordFile }) => [
+      { name: 'DATA_SOURCE_URI', value: `${host}:${port}/postgres?sslmode=${tls ? 'require' : 'disable'}` },
+      { name: 'DATA_SOURCE_USER', value: monitor.username },
+      { name: 'DATA_SOURCE_PASS_FILE', value: passwordFile },
     ],
   },
   backupSuffix: '.tar',
