@@ -1,8 +1,9 @@
 // The registry: every kind of the suite, a line each. Everything generated follows from this list.
 import type { Definition } from '../sdk/definition.ts'
 import { database } from './database/index.ts'
+import { databaseBackup } from './databasebackup/index.ts'
 import { databaseMonitor } from './databasemonitor/index.ts'
 import { databaseUser } from './databaseuser/index.ts'
 import { webapp } from './webapp/index.ts'
 
-export const definitions: readonly Definition[] = [database, databaseMonitor, databaseUser, webapp]
+export const definitions: readonly Definition[] = [database, databaseBackup, databaseMonitor, databaseUser, webapp]

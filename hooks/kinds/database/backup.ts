@@ -18,7 +18,7 @@ import { periodSeconds } from './schedule.ts'
 import type { Database } from './schema.ts'
 
 /** The official image of rclone: the engines' images have no client for S3. */
-const uploadImage = 'rclone/rclone:1.71.0'
+export const uploadImage = 'rclone/rclone:1.71.0'
 
 export function backupSchedule(db: Database, settings: Settings, state?: 'suspended'): CronJob | undefined {
   const { backup } = db.spec
@@ -114,7 +114,7 @@ function store(db: Database, settings: Settings, older: 'prune' | 'keep'): Conta
     env: [
       ...commonEnv(db),
       ...(retention === undefined ? [] : [{ name: 'RETENTION_SECONDS', value: String(retention) }]),
-      ...s3Env(db),
+      ...s3Env(db, s3),
     ],
     resources: s3 === undefined ? helperResources : backupResources(db),
     securityContext: restrictedContainer,
@@ -139,9 +139,13 @@ const commonMounts: VolumeMount[] = [
   { name: 'tmp', mountPath: '/tmp' },
 ]
 
-// rclone takes a remote from the environment: https://rclone.org/docs/#config-file, https://rclone.org/s3/
-function s3Env(db: Database): EnvVar[] {
-  const s3 = db.spec.backup.destination?.s3
+type S3 = NonNullable<NonNullable<Database['spec']['backup']['destination']>['s3']>
+
+/**
+ * rclone takes a remote from the environment: `store`, and BACKUP_REMOTE is the folder of this Database's backups.
+ * https://rclone.org/docs/#config-file, https://rclone.org/s3/
+ */
+export function s3Env(db: Database, s3: S3 | undefined): EnvVar[] {
   if (s3 === undefined) return []
   const prefix = s3.prefix ?? `${db.metadata.namespace}/${db.metadata.name}`
   const remote = 'RCLONE_CONFIG_STORE'

@@ -55,7 +55,8 @@ function backupPolicy(db: Database): NetworkPolicy {
   }
 }
 
-function endpointPort(endpoint: string | undefined): number {
+/** The port of an S3 server; that of AWS when there is none. */
+export function endpointPort(endpoint: string | undefined): number {
   if (endpoint === undefined) return 443
   const { port, protocol } = new URL(endpoint)
   return port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port)
