@@ -2,6 +2,7 @@
 import { changeScenarios } from './change.ts'
 import type { Cluster, Scenario } from './cluster.ts'
 import { createScenarios } from './create.ts'
+import { databaseKindScenarios } from './databasekinds.ts'
 import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
@@ -14,6 +15,7 @@ const scenarios: readonly Scenario[] = [
   ...removeScenarios,
   ...faultScenarios,
   ...webappScenarios,
+  ...databaseKindScenarios,
 ]
 
 /** The scenarios that a cluster can carry, and the titles of those that it cannot. */
