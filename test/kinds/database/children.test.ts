@@ -10,6 +10,7 @@ import {
   findChild,
   inventory,
   minimal,
+  plain,
   type Spec,
   settle,
   step,
@@ -283,6 +284,8 @@ t.test('a Secret of the user is used, and nothing that would need to know its pa
   t.same(Object.keys(decoded(child(world, 'Secret', 'orders-secret'))).sort(), [
     'dbname',
     'host',
+    'monitor-password',
+    'operator-password',
     'port',
     'superuser-password',
     'superuser-username',
@@ -348,24 +351,32 @@ t.test('pods are placed as the user says, and spread where he says nothing', asy
   t.equal(placed.topologySpreadConstraints, undefined)
 })
 
-t.test('metrics: an exporter beside the engine, with a user of its own, that everybody may scrape', async (t) => {
+t.test('metrics: a monitor, and no change of the pods', async (t) => {
   for (const { engine, version } of engines) {
     const without = made({ engine, version })
-    const world = made({ engine, version, monitoring: { enabled: true, alerting: true } })
-    t.equal(podOf(child(without, 'StatefulSet', 'orders')).containers.length, 1)
-    const pod = podOf(child(world, 'StatefulSet', 'orders'))
-    const [first, exporter] = pod.containers
-    t.equal(first?.name, 'database', 'the engine stays first')
-    lint(t, exporter ?? { name: '' }, engine, new Set(pod.volumes?.map(({ name }) => name)))
-    const port = exporter?.ports?.[0]?.containerPort
-    const { ingress } = child(world, 'NetworkPolicy', 'orders').spec as { ingress: object[] }
-    t.match(ingress[1], { from: [{ namespaceSelector: {} }], ports: [{ port }] })
-    const secret = decoded(child(world, 'Secret', 'orders-secret'))
-    t.not(secret['monitor-password'], secret['superuser-password'])
-    const config = child(world, 'ConfigMap', 'orders-config').data as Record<string, string>
-    t.match(config['accounts.sh'], /monitor/)
-    t.notMatch(child(without, 'ConfigMap', 'orders-config').data, { 'accounts.sh': /monitor/ })
+    const world = made({ engine, version, monitoring: { enabled: true, alerting: true, image: 'exporter:1' } })
+    t.same(child(world, 'DatabaseMonitor', 'orders').spec, {
+      databaseRef: { name: 'orders' },
+      image: 'exporter:1',
+      alerting: true,
+    })
+    t.same(plain(child(world, 'StatefulSet', 'orders')), plain(child(without, 'StatefulSet', 'orders')))
     t.match(conditionOf(world, 'AlertsConfigured'), { status: 'False', reason: 'NotSupported' })
+    t.equal(findChild(without, 'DatabaseMonitor', 'orders'), undefined)
+  }
+})
+
+t.test('accounts for metrics and for making users, each with a password of its own', async (t) => {
+  for (const { engine, version } of engines) {
+    const world = made({ engine, version })
+    const secret = decoded(child(world, 'Secret', 'orders-secret'))
+    const passwords = ['password', 'superuser-password', 'monitor-password', 'operator-password'].map(
+      (key) => secret[key],
+    )
+    t.equal(new Set(passwords).size, 4)
+    const { 'accounts.sh': accounts = '' } = child(world, 'ConfigMap', 'orders-config').data as Record<string, string>
+    t.match(accounts, /monitor/)
+    t.match(accounts, /operator_hooks/)
   }
 })
 

@@ -22,7 +22,7 @@ literal() {
 }
 account() { printf "%s@'%%'" "$(printf '%s' "$1" | literal)"; }
 mark=$(printf '%s' "$${variable.mark}" | literal)
-tab=$'\t'
+tab=$'\t' tick=$'\x60'
 changes=0
 # A statement without a secret: told and counted.
 execute() {
@@ -43,7 +43,8 @@ const accounts = String.raw`
 for login in $${variable.logins}; do
   account=$(account "$login")
   name=$(printf '%s' "$login" | literal)
-  found=$(client <<<"SELECT COALESCE(ATTRIBUTE->>'$.\"operator-hooks\"', '-') FROM information_schema.USER_ATTRIBUTES WHERE USER = $name AND HOST = '%'")
+  # Of whatever host: root has several.
+  found=$(client <<<"SELECT DISTINCT COALESCE(ATTRIBUTE->>'$.\"operator-hooks\"', '-') FROM information_schema.USER_ATTRIBUTES WHERE USER = $name")
   if [ -z "$found" ]; then
     echo "CREATE USER $account"
     # It answers with the password that it made up.
@@ -57,8 +58,13 @@ for login in $${variable.logins}; do
   [ -s "${paths.logins}/$login" ] || { echo "the password of $login is empty" >&2; exit 1; }
   enters() { mysql --defaults-extra-file="$work/login.cnf" --connect-timeout=15 --execute='DO 1' 2>"$work/refused"; }
   crowded() { grep -Eq 'ERROR (1203|1226)' "$work/refused"; }
-  if ! enters && ! crowded; then
+  # A server may still let in who has the password before (caching_sha2_password remembers), so that to get in proves
+  # little: whether the password is the one that was set stands in the account's attributes, as a hash of its hash.
+  stamp() { client <<<"SELECT SHA2(authentication_string, 256) FROM mysql.user WHERE User = $name AND Host = '%'"; }
+  noted=$(client <<<"SELECT COALESCE(ATTRIBUTE->>'$.\"operator-hooks-password\"', '-') FROM information_schema.USER_ATTRIBUTES WHERE USER = $name AND HOST = '%'")
+  if [ "$(stamp)" != "$noted" ] || { ! enters && ! crowded; }; then
     printf 'ALTER USER %s IDENTIFIED BY %s PASSWORD EXPIRE NEVER ACCOUNT UNLOCK;\n' "$account" "$(literal <"${paths.logins}/$login")" | client
+    client <<<"ALTER USER $account ATTRIBUTE '{\"operator-hooks-password\": \"$(stamp)\"}'"
     changes=$((changes + 1))
     enters || crowded || { tail -n 1 "$work/refused" >&2; exit 1; }
   fi
@@ -78,22 +84,27 @@ wanted() {
   while IFS=$'\t' read -r database list; do
     [ "$list" != OWNER ] || list='ALL PRIVILEGES'
     # In the name of a database to grant on, _ and % stand for any character.
-    pattern=$(printf '%s' "$database" | sed 's/[_%]/\\&/g; s/${'`'}/${'``'}/g')
-    printf '%s' "$list" | tr ',' '\n' | sed "s|\$|\t${'`'}${'$'}{pattern//\\/\\\\}${'`'}.*|"
-    printf '\n'
-  done <<<"$${variable.grants}" | sed '/^$/d' | LC_ALL=C sort -u
+    pattern=$(printf '%s' "${'$'}{database//$tick/$tick$tick}" | sed 's/[_%]/\\&/g')
+    while IFS= read -r privilege; do
+      printf '%s\t%s%s%s.*\n' "$privilege" "$tick" "$pattern" "$tick"
+    done < <(printf '%s\n' "$list" | tr ',' '\n')
+  done <<<"$${variable.grants}" | LC_ALL=C sort -u
 }
 actual() {
   client --raw <<<"SHOW GRANTS FOR $account" |
     sed -n 's/^GRANT \(.*\) ON \(.*\) TO .*\( WITH GRANT OPTION\)$/\1, GRANT OPTION\t\2/p; t; s/^GRANT \(.*\) ON \(.*\) TO .*$/\1\t\2/p; t; s/^GRANT \(.*\) TO .*$/ROLE \1\t-/p' |
     while IFS=$'\t' read -r list object; do
-      printf '%s' "$list" | sed 's/, /\n/g' | sed 's/$/\t/' | while IFS= read -r one; do printf '%s%s\n' "$one" "$object"; done
+      printf '%s\n' "$list" | sed 's/, /\n/g' | while IFS= read -r one; do printf '%s\t%s\n' "$one" "$object"; done
     done | grep -v $'^USAGE\t' | LC_ALL=C sort -u || true
 }
 privileges() {
   wanted >"$work/wanted"
   actual >"$work/actual"
   LC_ALL=C comm -13 "$work/wanted" "$work/actual" >"$work/surplus"
+  if role=$(grep -m 1 '^ROLE ' "$work/surplus"); then
+    echo "refused: $login was given the role $(printf '%s' "$role" | cut -f 1 | cut -c 6-) by an administrator, which only an administrator can undo" >&2
+    exit 1
+  fi
   # Of a whole database that something is wanted in: each by itself, so that nobody is without what he may for a moment.
   while IFS=$'\t' read -r privilege object; do
     if grep -qF -- "$tab$object" "$work/wanted" && grep -qxF -- "$privilege$tab$object" "$work/surplus" && [[ "$privilege" != *\(* ]]; then
@@ -103,10 +114,6 @@ privileges() {
       break
     fi
   done <"$work/surplus"
-  grep '^ROLE ' "$work/surplus" | while IFS=$'\t' read -r role _; do
-    echo "refused: $login was given the role ${'$'}{role#ROLE } by an administrator, which only an administrator can undo" >&2
-    exit 1
-  done
   actual >"$work/actual"
   while IFS=$'\t' read -r privilege object; do
     execute "GRANT $privilege ON $object TO $account"
