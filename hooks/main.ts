@@ -19,11 +19,18 @@ const commands: Record<string, Command> = {
     load: () => import('./cli/simulate.ts'),
   },
   replay: { summary: 'answer recorded hook payloads again and compare', load: () => import('./cli/replay.ts') },
+  promote: { summary: 'let a revision of a WebApp that is being tried go on', load: () => import('./cli/promote.ts') },
+  abort: { summary: 'roll a revision of a WebApp back that is being tried', load: () => import('./cli/abort.ts') },
+  analyze: { summary: 'ask Prometheus whether all is well', load: () => import('./cli/analyze.ts') },
   version: { summary: 'print the version, the build and the kinds', load: () => import('./cli/version.ts') },
   crds: { summary: 'print the CustomResourceDefinitions', load: () => import('./cli/crds.ts') },
   controllers: {
     summary: 'print what makes Metacontroller call the hooks',
     load: () => import('./cli/controllers.ts'),
+  },
+  certificate: {
+    summary: 'make the certificate that the API server trusts, where there is no cert-manager',
+    load: () => import('./cli/certificate.ts'),
   },
 }
 
@@ -60,11 +67,8 @@ export async function handler(event: unknown, context: object): Promise<unknown>
 let lambda: ReturnType<typeof startLambda> | undefined
 
 async function startLambda() {
-  const [{ createHandler }, { definitions }] = await Promise.all([
-    import('./server/lambda.ts'),
-    import('./kinds/index.ts'),
-  ])
-  return createHandler(definitions, process.env)
+  const [{ createHandler }, { suite }] = await Promise.all([import('./server/lambda.ts'), import('./kinds/index.ts')])
+  return createHandler(suite, process.env)
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2))

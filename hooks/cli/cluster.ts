@@ -13,7 +13,7 @@ export interface Listed extends ObjectType {
   readonly namespaced: boolean
 }
 
-/** A cluster that can be read. */
+/** A cluster that can be read, and told little. */
 export interface ClusterReader {
   /** `https://10.0.0.1:6443 (context prod)`, for people. */
   readonly title: string
@@ -22,8 +22,12 @@ export interface ClusterReader {
   /** The object, or undefined when there is none, or no such kind. */
   get(type: Listed, name: string, namespace: string | undefined): Promise<KubernetesObject | undefined>
   list(type: Listed, namespace: string | undefined, labelSelector?: string): Promise<KubernetesObject[]>
+  /** Whether the API server has such a kind. */
+  serves(type: Pick<Listed, 'apiVersion' | 'resource'>): Promise<boolean>
   /** What one rule of a customize answer selects. */
   related(rule: RelatedResourceRule): Promise<KubernetesObject[]>
+  /** A JSON merge patch (RFC 7386) of an object that exists. */
+  patch(type: Listed, name: string, namespace: string | undefined, patch: object): Promise<void>
 }
 
 /**
@@ -54,19 +58,23 @@ export async function connect(kubeconfig: string | undefined, context: string | 
     throw inputError('there is no kubeconfig: give --kubeconfig or KUBECONFIG, or what there is with --observed')
   }
   const url = new URL(cluster.server)
-  const send = async (path: string): Promise<{ status: number; body: unknown }> => {
-    const options = { method: 'GET', headers: { accept: 'application/json' } }
+  const send = async (path: string, patch?: string): Promise<{ status: number; body: unknown }> => {
+    const type = patch === undefined ? {} : { 'content-type': 'application/merge-patch+json' }
+    const options = {
+      method: patch === undefined ? 'GET' : 'PATCH',
+      headers: { accept: 'application/json', ...type },
+    }
     await config.applyToHTTPSOptions(options)
-    return receive(url, path, options)
+    return receive(url, path, options, patch)
   }
-  const ask = async (path: string): Promise<unknown> => {
-    const { status, body } = await send(`${url.pathname.replace(/\/$/, '')}${path}`).catch((error: unknown) => {
+  const ask = async (path: string, patch?: string): Promise<unknown> => {
+    const { status, body } = await send(`${url.pathname.replace(/\/$/, '')}${path}`, patch).catch((error: unknown) => {
       throw inputError(`${cluster.server} cannot be reached: ${messageOf(error)}`)
     })
     if (status === 200) return body
-    if (status === 404) return undefined
+    if (status === 404 && patch === undefined) return undefined
     const said = isRecord(body) && typeof body.message === 'string' ? body.message : `status ${status}`
-    throw inputError(`GET ${path}: ${said}`)
+    throw inputError(`${patch === undefined ? 'GET' : 'PATCH'} ${path}: ${said}`)
   }
   const listAt = async (path: string): Promise<KubernetesObject[]> => objectsOf(await ask(path))
   return {
@@ -76,12 +84,20 @@ export async function connect(kubeconfig: string | undefined, context: string | 
       const found = await ask(`${pathOf(type, namespace)}/${encodeURIComponent(name)}`)
       return isObject(found) ? found : undefined
     },
+    async serves({ apiVersion, resource }) {
+      const answer = await ask(apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`)
+      const resources = isRecord(answer) && Array.isArray(answer.resources) ? answer.resources.filter(isRecord) : []
+      return resources.some(({ name }) => name === resource)
+    },
     list: (type, namespace, labelSelector) => listAt(`${pathOf(type, namespace)}${query({ labelSelector })}`),
     async related({ apiVersion, resource, namespace, names, labelSelector }) {
       const base = pathOf({ apiVersion, resource, namespaced: namespace !== undefined }, namespace)
       if (names === undefined) return listAt(`${base}${query({ labelSelector: selectorText(labelSelector) })}`)
       const found = await Promise.all(names.map((name) => ask(`${base}/${encodeURIComponent(name)}`)))
       return found.filter(isObject)
+    },
+    async patch(type, name, namespace, patch) {
+      await ask(`${pathOf(type, namespace)}/${encodeURIComponent(name)}`, JSON.stringify(patch))
     },
   }
 }
@@ -123,7 +139,7 @@ function isObject(value: unknown): value is KubernetesObject {
   return isRecord(value) && typeof value.kind === 'string' && isRecord(value.metadata)
 }
 
-function receive(url: URL, path: string, options: object): Promise<{ status: number; body: unknown }> {
+function receive(url: URL, path: string, options: object, sent?: string): Promise<{ status: number; body: unknown }> {
   const request = url.protocol === 'http:' ? httpRequest : httpsRequest
   return new Promise((resolve, reject) => {
     const { hostname, port } = url
@@ -143,7 +159,7 @@ function receive(url: URL, path: string, options: object): Promise<{ status: num
         this.destroy(new Error('no answer within 30 s'))
       })
       .once('error', reject)
-      .end()
+      .end(sent)
   })
 }
 

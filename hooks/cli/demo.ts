@@ -6,6 +6,7 @@ import { readSamples } from '../generate/samples.ts'
 import { definitions } from '../kinds/index.ts'
 import type { Definition } from '../sdk/definition.ts'
 import type { KubernetesObject, ObjectType } from '../sdk/kubernetes.ts'
+import { groupKey } from '../sdk/observed.ts'
 import { inputError, type Manual, runCommand, usageError } from './command.ts'
 import { controlPlane, type Place, simulated } from './demo/place.ts'
 import { createScreen } from './demo/screen.ts'
@@ -125,27 +126,33 @@ async function goOn({ cluster }: Place, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** One sample of each file of the first kind that has any, the shortest first: three are enough to see. */
+/** The samples that the tour tells of. */
+const told: Readonly<Record<string, readonly string[]>> = {
+  Database: ['test-postgres', 'events', 'orders'],
+  WebApp: ['sample-app'],
+}
+
 function samplesOf(known: readonly Definition[]): KubernetesObject[] {
   const folder = join(root, 'hooks', 'kinds')
   if (!existsSync(folder))
     throw inputError('the demo needs a checkout of the repository: its samples are in hooks/kinds')
+  const samples = readSamples(folder)
   const kinds = known.flatMap((definition) => (definition.controller === 'composite' ? [definition.kind] : []))
-  const [kind] = kinds
-  const samples = readSamples(folder).filter(({ object }) => object.kind === kind)
-  const ofFiles = [...Map.groupBy(samples, ({ file }) => file).values()].flatMap((inFile) => inFile.slice(0, 1))
-  if (ofFiles.length === 0) throw inputError(`${folder} has no samples of ${kind}`)
-  return ofFiles
-    .sort((one, other) => one.text.length - other.text.length)
-    .map(({ object }) => object)
-    .slice(0, 3)
+  return kinds.flatMap((kind) =>
+    (told[kind] ?? []).map((name) => {
+      const sample = samples.find(({ object }) => object.kind === kind && object.metadata.name === name)
+      if (sample === undefined) throw inputError(`${folder} has no sample ${kind}/${name}`)
+      return sample.object
+    }),
+  )
 }
 
 function childTypesOf(known: readonly Definition[], samples: readonly KubernetesObject[]): readonly ObjectType[] {
   const kinds = new Set(samples.map(({ kind }) => kind))
-  return known.flatMap((definition) =>
+  const types = known.flatMap((definition) =>
     definition.controller === 'composite' && kinds.has(definition.kind) ? definition.children : [],
   )
+  return [...new Map(types.map((type) => [groupKey(type), type])).values()]
 }
 
 /** Three commands that work as they stand, in the folder that the demo was started in. */

@@ -1,8 +1,8 @@
 // What is different between two states of an object, field by field, for people and for machines.
 import { equal } from '../sdk/equal.ts'
+import { fieldBelow } from '../sdk/fields.ts'
 import { isRecord, type KubernetesObject, kubectlAnnotation } from '../sdk/kubernetes.ts'
 import { lastAppliedAnnotation } from '../sdk/wire.ts'
-import { fieldBelow } from './fields.ts'
 import { isSecret, masked } from './mask.ts'
 
 /** One field. `before` is absent where it was added, `after` where it was taken away. */

@@ -2,9 +2,9 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import { stepsOfField } from '../sdk/fields.ts'
 import { isRecord, type KubernetesObject } from '../sdk/kubernetes.ts'
 import { inputError } from './command.ts'
-import { stepsOfField } from './fields.ts'
 import type { Shell } from './shell.ts'
 
 /** A place in a file; lines and columns start at 1. */

@@ -29,3 +29,12 @@ export const manifestsFlag = {
   value: 'FORMAT',
   help: 'how to print',
 } as const satisfies Flag
+
+/** Which cluster to read. */
+export const kubeconfigFlag = {
+  type: 'string',
+  value: 'FILE',
+  help: 'the cluster to read; default KUBECONFIG, then ~/.kube/config',
+} as const satisfies Flag
+
+export const contextFlag = { type: 'string', value: 'NAME', help: "the kubeconfig's context" } as const satisfies Flag

@@ -4,13 +4,13 @@ import type { KubernetesObject, ObjectReference } from '../sdk/kubernetes.ts'
 import { connect } from './cluster.ts'
 import { inputError, type Manual, runCommand, usageError } from './command.ts'
 import { describePlace, readSources } from './documents.ts'
-import { filenameFlag, reportFlag } from './flags.ts'
+import { contextFlag, filenameFlag, kubeconfigFlag, reportFlag } from './flags.ts'
 import { type ChildForecast, type Forecast, type ForecastOptions, forecast } from './forecast.ts'
 import { credentialsFromFile } from './keys.ts'
 import { observeSubjects } from './observe.ts'
 import { describeDifference } from './present.ts'
 import { exitCodes, type Paint, processShell, type Shell } from './shell.ts'
-import { describeProblem, findProblems, type Subject, sortSources } from './suite.ts'
+import { describeProblem, findProblems, placeOf, type Subject, sortSources } from './suite.ts'
 
 /** Runs the command in this process's own terminal. */
 export function run(args: string[]): Promise<number> {
@@ -32,8 +32,8 @@ const manual = {
       value: 'FILE',
       help: 'objects that exist, as kubectl get -o yaml prints them, instead of a cluster; /dev/null: none',
     },
-    kubeconfig: { type: 'string', value: 'FILE', help: 'the cluster to read; default KUBECONFIG, then ~/.kube/config' },
-    context: { type: 'string', value: 'NAME', help: "the kubeconfig's context" },
+    kubeconfig: kubeconfigFlag,
+    context: contextFlag,
     namespace: {
       type: 'string',
       short: 'n',
@@ -77,7 +77,11 @@ export async function plan(args: readonly string[], shell: Shell): Promise<numbe
     if (problems.length > 0) {
       for (const { subject, problem } of problems) shell.err(describeProblem(subject, problem, shell.paintError))
       if (values.output === 'json') {
-        shell.out(JSON.stringify({ refused: problems.map(({ problem }) => problem), plans: [] }, undefined, 2))
+        const refused = problems.map(({ subject, problem }) => {
+          const { file, line, column } = placeOf(subject, problem)
+          return { ...problem, file, line, column }
+        })
+        shell.out(JSON.stringify({ refused, plans: [] }, undefined, 2))
       }
       return exitCodes.failure
     }

@@ -25,6 +25,15 @@ export function printManifests(manifests: readonly object[], output: string, she
   shell.out(text)
 }
 
+/** A Service as `--service` names it: NAMESPACE/NAME, or with a port behind it. */
+export function readService(text: string): { namespace: string; name: string; port?: number } {
+  const [, namespace, name, port] = /^([a-z0-9-]+)\/([a-z0-9-]+)(?::([0-9]{1,5}))?$/.exec(text) ?? []
+  if (namespace === undefined || name === undefined) {
+    throw usageError(`--service takes NAMESPACE/NAME or NAMESPACE/NAME:PORT, not "${text}"`)
+  }
+  return { namespace, name, ...(port === undefined ? {} : { port: Number(port) }) }
+}
+
 function namesOf(definition: Definition): string[] {
   if (definition.controller === 'decorator') return [definition.name]
   const { kind, plural, group, shortNames = [] } = definition

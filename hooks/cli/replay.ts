@@ -1,6 +1,6 @@
 // operator-hooks replay: answers recorded hook payloads again, and tells where the answers differ from the recorded ones.
 import { readFile, writeFile } from 'node:fs/promises'
-import { definitions } from '../kinds/index.ts'
+import { suite } from '../kinds/index.ts'
 import type { Credentials } from '../sdk/credentials.ts'
 import { isRecord, type KubernetesObject } from '../sdk/kubernetes.ts'
 import { inputError, type Manual, runCommand, usageError } from './command.ts'
@@ -16,7 +16,7 @@ import { answerHook } from './transport.ts'
 
 /** Runs the command in this process's own terminal. */
 export function run(args: string[]): Promise<number> {
-  return replay(args, processShell(definitions))
+  return replay(args, processShell(suite))
 }
 
 const manual = {

@@ -1,11 +1,11 @@
 // operator-hooks serve: the hook service as a process.
-import { definitions } from '../kinds/index.ts'
+import { suite } from '../kinds/index.ts'
 import type { Definition } from '../sdk/definition.ts'
 import { configurationHelp, isConfigurationError, readConfiguration } from '../server/configuration.ts'
 import { serve } from '../server/index.ts'
 
 /** Runs until it is told to stop; exit code 2 for a configuration that is not fit. `served` is every kind of the suite. */
-export async function run(args: string[], served: readonly Definition[] = definitions): Promise<number | undefined> {
+export async function run(args: string[], served: readonly Definition[] = suite): Promise<number | undefined> {
   if (args.includes('--help') || args.includes('-h')) {
     console.log(help)
     return 0

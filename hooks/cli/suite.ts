@@ -8,12 +8,13 @@ import {
   parentType,
   storedVersion,
 } from '../sdk/definition.ts'
+import { fieldBelow, valueAt } from '../sdk/fields.ts'
 import { groupOf, type KubernetesObject, versionOf } from '../sdk/kubernetes.ts'
-import { type Problem, parse } from '../sdk/schema.ts'
+import { readResource } from '../sdk/read.ts'
+import type { Problem } from '../sdk/schema.ts'
 import { selectorOf } from '../simulator/selectors.ts'
 import { inputError } from './command.ts'
-import { describePlace, type SourceObject } from './documents.ts'
-import { fieldBelow, stepsOfField } from './fields.ts'
+import { describePlace, type Place, type SourceObject } from './documents.ts'
 import type { Paint } from './shell.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -56,24 +57,28 @@ export function findProblems({ definition, object, source }: Subject): Problem[]
   const { version } = storedVersion(definition)
   const spec = object.spec ?? {}
   const problems = [...misnamed(object), ...unknownFields(version.spec, spec, 'spec')]
-  const parsed = parse(version.spec, spec, 'spec')
-  problems.push(...(parsed.problems ?? []))
+  problems.push(...(readResource(definition, object, { settings: { imageRegistry: '' } }).problems ?? []))
   const lineOf = ({ field }: Problem) => source.place(field).line
   return problems.sort((left, right) => lineOf(left) - lineOf(right))
 }
 
+/** Where a problem stands in its file. */
+export function placeOf({ source }: Subject, { field, message }: Problem): Place {
+  return source.place(field, message.startsWith(unknownField) ? 'key' : 'value')
+}
+
 /** A problem with its place in the file, and the value that is wrong. */
-export function describeProblem({ source }: Subject, { field, message }: Problem, paint: Paint): string {
-  const value = stepsOfField(field).reduce<unknown>(
-    (current, step) => (typeof current === 'object' && current !== null ? Reflect.get(current, step) : undefined),
-    source.object,
-  )
+export function describeProblem(subject: Subject, problem: Problem, paint: Paint): string {
+  const { field, message } = problem
+  const value = valueAt(subject.source.object, field)
   // An unquoted version such as 13.8 is a number in YAML.
   const quoted = message.includes('expected string') && /^(number|boolean)$/.test(typeof value)
   const hint = quoted ? `; quote it: "${value}"` : ''
   const given = value === undefined || typeof value === 'object' ? '' : ` ${JSON.stringify(value)}:`
-  const place = source.place(field, message.startsWith(unknownField) ? 'key' : 'value')
-  return describePlace(place, `${paint.red('error:')} ${paint.bold(field)}:${given} ${message}${hint}`)
+  return describePlace(
+    placeOf(subject, problem),
+    `${paint.red('error:')} ${paint.bold(field)}:${given} ${message}${hint}`,
+  )
 }
 
 /** `Database default/orders`. */

@@ -1,5 +1,5 @@
 // operator-hooks version: what is installed, and what it answers for.
-import { definitions } from '../kinds/index.ts'
+import { suite } from '../kinds/index.ts'
 import { hookName, parentType } from '../sdk/definition.ts'
 import { thisBuild } from '../server/build.ts'
 import { type Manual, runCommand } from './command.ts'
@@ -8,7 +8,7 @@ import { exitCodes, processShell, type Shell } from './shell.ts'
 
 /** Runs the command in this process's own terminal. */
 export function run(args: string[]): Promise<number> {
-  return version(args, processShell(definitions))
+  return version(args, processShell(suite))
 }
 
 const manual = {

@@ -1,7 +1,14 @@
 // One CompositeController or DecoratorController for each definition, as Metacontroller 4.17 takes them. What 1.5
 // does not know (version, etag) its CRDs prune, and the hooks answer both.
 // https://metacontroller.github.io/metacontroller/api/compositecontroller.html
-import { type Composite, type Decorator, type Definition, hookName, storedVersion } from '../sdk/definition.ts'
+import {
+  type Composite,
+  type Decorator,
+  type Definition,
+  hasFinalize,
+  hookName,
+  storedVersion,
+} from '../sdk/definition.ts'
 import type { ResourceType, UpdateMethod } from '../sdk/resources.ts'
 
 export interface ControllerOptions {
@@ -9,6 +16,8 @@ export interface ControllerOptions {
   url?: string
   /** The Service in front of the hooks, unless `url` is given; `operator-hooks` in namespace `operator-hooks`. */
   service?: { name: string; namespace: string; port?: number; protocol?: 'http' | 'https' }
+  /** The key of a Secret with the token that Metacontroller shows there. Metacontroller 4 knows it. */
+  token?: { namespace: string; name: string; key: string }
 }
 
 export type Controller = CompositeController | DecoratorController
@@ -22,6 +31,7 @@ interface CompositeController {
     resyncPeriodSeconds: number
     parentResource: Resource & { ignoreStatusChanges: true }
     childResources: Child[]
+    endpointConfigs?: Endpoint[]
     hooks: Hooks
   }
 }
@@ -32,8 +42,9 @@ interface DecoratorController {
   metadata: Metadata
   spec: {
     resyncPeriodSeconds: number
-    resources: (Resource & { labelSelector?: object; annotationSelector?: object })[]
+    resources: (Resource & { ignoreStatusChanges?: true; labelSelector?: object; annotationSelector?: object })[]
     attachments: Child[]
+    endpointConfigs?: Endpoint[]
     hooks: Hooks
   }
 }
@@ -49,9 +60,15 @@ interface Hook {
   }
 }
 
+/** How Metacontroller proves who it is, by the host that it calls. */
+interface Endpoint {
+  host: string
+  authorization: { type: 'Bearer'; secretRef: { namespace: string; name: string; key: string } }
+}
+
 type Hooks = { sync: Hook; finalize?: Hook; customize?: Hook }
 type HookPath = keyof Hooks
-type Metadata = { name: string; labels: Record<string, string> }
+type Metadata = { name: string; labels: Record<string, string>; annotations?: Readonly<Record<string, string>> }
 type Resource = { apiVersion: string; resource: string }
 type Child = Resource & { updateStrategy: { method: UpdateMethod } }
 
@@ -91,6 +108,7 @@ function composite(definition: Composite, options: ControllerOptions): Composite
       parentResource: { apiVersion, resource: definition.plural, ignoreStatusChanges: true },
       childResources: definition.children.map(child),
       hooks: hooks(definition, options),
+      ...endpoints(options),
     },
   }
 }
@@ -99,17 +117,19 @@ function decorator(definition: Decorator, options: ControllerOptions): Decorator
   return {
     apiVersion: 'metacontroller.k8s.io/v1alpha1',
     kind: 'DecoratorController',
-    metadata: metadata(definition),
+    metadata: { ...metadata(definition), ...(definition.parameters && { annotations: definition.parameters }) },
     spec: {
       resyncPeriodSeconds: definition.resyncPeriodSeconds ?? defaultResyncPeriodSeconds,
-      resources: definition.resources.map(({ type, labelSelector, annotationSelector }) => ({
+      resources: definition.resources.map(({ type, ignoreStatusChanges, labelSelector, annotationSelector }) => ({
         apiVersion: type.apiVersion,
         resource: type.resource,
+        ...(ignoreStatusChanges ? ({ ignoreStatusChanges: true } as const) : {}),
         ...(labelSelector ? { labelSelector } : {}),
         ...(annotationSelector ? { annotationSelector } : {}),
       })),
       attachments: definition.attachments.map(child),
       hooks: hooks(definition, options),
+      ...endpoints(options),
     },
   }
 }
@@ -126,9 +146,15 @@ function child({ apiVersion, resource, updateMethod }: ResourceType): Child {
 function hooks(definition: Definition, options: ControllerOptions): Hooks {
   return {
     sync: hook(definition, 'sync', options),
-    ...(definition.finalize ? { finalize: hook(definition, 'finalize', options) } : {}),
+    ...(hasFinalize(definition) ? { finalize: hook(definition, 'finalize', options) } : {}),
     ...(definition.related ? { customize: hook(definition, 'customize', options) } : {}),
   }
+}
+
+function endpoints({ url, service = hookService, token }: ControllerOptions): { endpointConfigs?: Endpoint[] } {
+  if (token === undefined) return {}
+  const host = url === undefined ? `${service.name}.${service.namespace}` : new URL(url).host
+  return { endpointConfigs: [{ host, authorization: { type: 'Bearer', secretRef: token } }] }
 }
 
 function hook(definition: Definition, which: HookPath, { url, service }: ControllerOptions): Hook {

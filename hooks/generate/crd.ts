@@ -2,8 +2,9 @@
 // https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/custom-resource-definition-v1/
 import * as z from 'zod'
 import { conditionsSchema } from '../sdk/conditions.ts'
-import type { Column, Composite, Scale, Version } from '../sdk/definition.ts'
+import { type Column, type Composite, hookName, type Scale, type Version } from '../sdk/definition.ts'
 import type { ValidationRule } from '../sdk/schema.ts'
+import { clientConfig, type WebhookClientConfig, type WebhookOptions } from './admission.ts'
 import { completed, ordered, type StructuralSchema, structuralSchema } from './schema.ts'
 
 export interface CustomResourceDefinition {
@@ -38,23 +39,18 @@ interface CrdVersion {
 }
 
 /** How the API server turns one version into another; without it only apiVersion changes. */
-export type Conversion =
-  | { strategy: 'None' }
-  | {
-      strategy: 'Webhook'
-      webhook: {
-        conversionReviewVersions: ['v1']
-        clientConfig: { service: { name: string; namespace: string; path: string; port?: number }; caBundle?: string }
-      }
-    }
+interface Conversion {
+  strategy: 'Webhook'
+  webhook: { conversionReviewVersions: ['v1']; clientConfig: WebhookClientConfig }
+}
 
 /**
- * The CRD of a kind. Throws an Error naming the field when a schema cannot be held by a CRD, or when a column or the
+ * The CRD of a kind; `options` say where the API server finds the service that converts its versions. Throws an Error naming the field when a schema cannot be held by a CRD, or when a column or the
  * scale subresource points at a field that is not there.
  */
 export function customResourceDefinition(
   definition: Composite,
-  options: { conversion?: Conversion } = {},
+  options: WebhookOptions = {},
 ): CustomResourceDefinition {
   const { group, kind, plural, shortNames, categories, scope, versions } = definition
   refuseMisnamed(definition)
@@ -73,10 +69,26 @@ export function customResourceDefinition(
         ...(shortNames?.length ? { shortNames: [...shortNames] } : {}),
         ...(categories?.length ? { categories: [...categories] } : {}),
       },
-      ...(options.conversion ? { conversion: options.conversion } : {}),
+      ...conversionOf(definition, options),
       versions: Object.entries(versions).map(([name, version]) => crdVersion(definition, name, version)),
     },
   }
+}
+
+// Without conversions the versions differ by their apiVersion alone, which the API server changes by itself.
+function conversionOf(definition: Composite, options: WebhookOptions): { conversion?: Conversion } {
+  const { conversions = {}, versions, storage } = definition
+  for (const name of Object.keys(conversions)) {
+    if (versions[name] === undefined || name === storage) {
+      throw new Error(`${definition.kind}: conversions has "${name}", and must have versions other than the stored one`)
+    }
+  }
+  if (Object.keys(conversions).length === 0) return {}
+  const webhook = {
+    conversionReviewVersions: ['v1'] as ['v1'],
+    clientConfig: clientConfig(`/conversion/${hookName(definition)}`, options),
+  }
+  return { conversion: { strategy: 'Webhook', webhook } }
 }
 
 // The API server would say it too, but only where there is one.

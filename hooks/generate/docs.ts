@@ -1,4 +1,6 @@
 // The API reference in Markdown: a page for each kind and decorator, and an index.
+
+import { noticeAnnotation } from '../sdk/decorated.ts'
 import { type Composite, type Decorator, type Definition, hookName, type Version } from '../sdk/definition.ts'
 import type { Json } from '../sdk/kubernetes.ts'
 import type { ResourceType } from '../sdk/resources.ts'
@@ -72,7 +74,12 @@ function kindPage(definition: Composite, samples: readonly Sample[]): string {
 }
 
 function decoratorPage(definition: Decorator): string {
-  const { name, description, resources, attachments } = definition
+  const { name, description, resources, attachments, parameters = {}, sets = {} } = definition
+  const marks = [
+    ...(sets.labels ?? []).map((key) => ['label', code(key)]),
+    ...(sets.annotations ?? []).map((key) => ['annotation', code(key)]),
+    ['annotation', `${code(noticeAnnotation(definition))}, while something is the matter`],
+  ]
   return page(
     `# ${name}`,
     description,
@@ -90,6 +97,18 @@ function decoratorPage(definition: Decorator): string {
     ),
     '## What it adds',
     childrenTable(attachments),
+    'And to the object itself:',
+    table(['', ''], marks),
+    ...(Object.keys(parameters).length === 0
+      ? []
+      : [
+          '## What administrators set',
+          'By annotation of the DecoratorController.',
+          table(
+            ['Annotation', 'Default'],
+            Object.entries(parameters).map(([key, value]) => [code(key), value === '' ? 'none' : code(value)]),
+          ),
+        ]),
   )
 }
 

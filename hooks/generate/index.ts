@@ -1,11 +1,12 @@
 // Everything that follows from the registry of kinds, as files: pure, so that a test can tell whether what is in the
 // repository is still what would be written.
 import { type Composite, type Definition, hookName } from '../sdk/definition.ts'
+import { webhookConfigurations } from './admission.ts'
 import { type ControllerOptions, controllerName, controllerOf, hookService } from './controllers.ts'
 import { customResourceDefinition, resourceSchema } from './crd.ts'
 import { referenceIndex, referencePage } from './docs.ts'
 import { editorSchema } from './jsonschema.ts'
-import { controllerRbac, eventsRbac, metacontrollerRbac, userRbac } from './rbac.ts'
+import { controllerRbac, eventsRbac, metacontrollerRbac, quotasRbac, userRbac } from './rbac.ts'
 import type { Sample } from './samples.ts'
 import { generatedYaml } from './yaml.ts'
 
@@ -51,10 +52,13 @@ export function generateAll(
   files.set('metacontroller/kustomization.yaml', kustomization(composites.map((one) => `${controllerName(one)}.yaml`)))
   // Each decorator names APIs that not every cluster has, so each is installed by itself, permissions included.
   for (const decorator of definitions.filter((definition) => definition.controller === 'decorator')) {
-    const folder = `metacontroller/decorators/${decorator.name}`
-    files.set(`${folder}/controller.yaml`, generatedYaml(controllerOf(decorator, options)))
-    files.set(`${folder}/rbac.yaml`, generatedYaml(...controllerRbac(`operator-hooks-${decorator.name}`, [decorator])))
-    files.set(`${folder}/kustomization.yaml`, kustomization(['rbac.yaml', 'controller.yaml']))
+    const rbac = generatedYaml(...controllerRbac(`operator-hooks-${decorator.name}`, [decorator]))
+    const variants = { 'metacontroller/decorators': options, 'deploy/generated/https/decorators': https }
+    for (const [folder, to] of Object.entries(variants)) {
+      files.set(`${folder}/${decorator.name}/controller.yaml`, generatedYaml(controllerOf(decorator, to)))
+      files.set(`${folder}/${decorator.name}/rbac.yaml`, rbac)
+      files.set(`${folder}/${decorator.name}/kustomization.yaml`, kustomization(['rbac.yaml', 'controller.yaml']))
+    }
   }
   const rbac = {
     metacontroller: metacontrollerRbac(),
@@ -66,6 +70,15 @@ export function generateAll(
   }
   // Without metacontroller.yaml: a Metacontroller may serve other suites too, so narrowing it is a step of its own.
   files.set('deploy/generated/rbac/kustomization.yaml', kustomization(['suite.yaml', 'users.yaml']))
+  const webhooks = webhookConfigurations(composites).map((configuration) => {
+    return { file: `${configuration.kind.toLowerCase()}.yaml`, configuration }
+  })
+  for (const { file, configuration } of webhooks) {
+    files.set(`deploy/generated/admission/${file}`, generatedYaml(configuration))
+  }
+  files.set('deploy/generated/admission/kustomization.yaml', kustomization(webhooks.map(({ file }) => file)))
+  files.set('deploy/generated/quotas/rbac.yaml', generatedYaml(...quotasRbac()))
+  files.set('deploy/generated/quotas/kustomization.yaml', kustomization(['rbac.yaml']))
   files.set('deploy/generated/events/rbac.yaml', generatedYaml(...eventsRbac()))
   files.set('deploy/generated/events/kustomization.yaml', kustomization(['rbac.yaml']))
   return files

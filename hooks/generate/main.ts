@@ -2,7 +2,7 @@
 // stale, missing or left over, and exits 1 if there is one.
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { definitions } from '../kinds/index.ts'
+import { suite } from '../kinds/index.ts'
 import { compareFiles, writeFiles } from './files.ts'
 import { generateAll } from './index.ts'
 import { readSamples } from './samples.ts'
@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, '..', '..')
 try {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
   const samples = readSamples(join(root, 'hooks', 'kinds'))
-  const differences = compareFiles(root, generateAll(definitions, { samples }))
+  const differences = compareFiles(root, generateAll(suite, { samples }))
   if (values.check) {
     for (const { path, problem } of differences) process.stderr.write(`${path}: ${problem}\n`)
     if (differences.length > 0) process.stderr.write('Run `npm run generate` and commit what it writes.\n')

@@ -46,6 +46,15 @@ export function eventsRbac(): KubernetesObject[] {
   ]
 }
 
+/** What the hook service needs to warn of quotas, whichever of its two service accounts it has then. */
+export function quotasRbac(): KubernetesObject[] {
+  const plain = { ...hookAccount, name: 'operator-hooks' }
+  return [
+    role('ClusterRole', 'operator-hooks-quotas', undefined, [grant('', ['resourcequotas'], ['list', 'watch'])]),
+    binding('ClusterRole', 'operator-hooks-quotas', undefined, plain, hookAccount),
+  ]
+}
+
 /** The suite's kinds in the roles that every cluster has: whoever may edit Deployments may edit them too. */
 export function userRbac(definitions: readonly Definition[]): KubernetesObject[] {
   const composites = definitions.filter((definition) => definition.controller === 'composite')
@@ -172,14 +181,14 @@ function binding(
   roleKind: 'ClusterRole' | 'Role',
   name: string,
   namespace: string | undefined,
-  subject: object,
+  ...subjects: readonly object[]
 ): KubernetesObject {
   return {
     apiVersion: `${rbacApi}/v1`,
     kind: `${roleKind}Binding`,
     metadata: metadata(name, namespace),
     roleRef: { apiGroup: rbacApi, kind: roleKind, name },
-    subjects: [subject],
+    subjects: [...subjects],
   }
 }
 

@@ -303,9 +303,7 @@ export const helperContainersSchema = listMap(
 
 export type EnvFrom = z.output<typeof envFromSchema>
 export type Env = z.output<typeof envSchema>
-export type Probe = z.output<typeof probeSchema>
 export type Volumes = z.output<typeof volumesSchema>
-export type VolumeMounts = z.output<typeof volumeMountsSchema>
 export type HelperContainer = z.output<typeof helperContainersSchema>[number]
 
 /** Volumes as the API server has them. */

@@ -2,10 +2,11 @@
 import type * as z from 'zod'
 import type { ConditionInput } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
+import type { Marks, Notice } from './decorated.ts'
 import type { ObjectMeta, ObjectType } from './kubernetes.ts'
 import type { Observed } from './observed.ts'
-import type { ObjectOf, PolicyRule, ResourceType } from './resources.ts'
-import type { ValidationRule } from './schema.ts'
+import { type ObjectOf, type PolicyRule, type ResourceType, resourceType } from './resources.ts'
+import type { Problem, ValidationRule } from './schema.ts'
 
 /** A column of `kubectl get`: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#additional-printer-columns */
 export interface Column {
@@ -56,6 +57,10 @@ export interface Parent<Spec = Record<string, unknown>, Status = Record<string, 
 export interface Settings {
   /** Prefix for images that name no registry, such as `registry.internal/mirror`; empty: as they are. */
   imageRegistry: string
+  /** The suite's own image, for Jobs that run one of its commands. */
+  suiteImage?: string
+  /** Patterns of the images that containers may run (see images.ts); empty or absent: any. */
+  allowedImages?: readonly string[]
 }
 
 /** What a kind's functions are given beside the parent. */
@@ -104,9 +109,63 @@ export interface Related {
   type: ResourceType
   /** The parent's namespace unless given; a namespaced parent may name only its own (bulkhead). */
   namespace?: string
-  /** Excludes `labels`. */
+  /** Excludes `labels`. Without either, all of the namespace. */
   names?: readonly string[]
+  /** A cluster-scoped parent names either a namespace or labels, as long as it is to work with Metacontroller 1.5. */
   labels?: Readonly<Record<string, string>>
+}
+
+/** Any part of a value: what a user may have left out is left out. Lists are whole or absent. */
+type Some<Value> = Value extends readonly unknown[]
+  ? Value
+  : Value extends object
+    ? { [Field in keyof Value]?: Some<Value[Field]> }
+    : Value
+
+/** On whose behalf a resource is looked at, beside the resource itself. */
+export interface Review<Resource = Parent> {
+  /** What the API server is asked to do; undefined when the hook itself asks about a resource that exists. */
+  operation?: 'CREATE' | 'UPDATE'
+  /** The resource as it was before the update, where its spec was valid then. */
+  old?: Resource
+  settings: Settings
+}
+
+/** What a look at a resource has brought to light. */
+export interface Findings {
+  /** Each refuses the resource; what exists of it is held. */
+  problems?: readonly Problem[]
+  /** Sentences for whoever applies the resource; they refuse nothing. */
+  warnings?: readonly string[]
+}
+
+/**
+ * A resource on its way from one version to another. Required fields may be missing, because server-side apply also has
+ * parts of objects converted.
+ */
+export interface Convertible<Spec = Record<string, unknown>, Status = Record<string, unknown>> {
+  metadata: { name?: string; namespace?: string } & ConvertibleMetadata
+  spec?: Some<Spec>
+  status?: Some<Status>
+}
+
+interface ConvertibleMetadata {
+  labels?: Record<string, string> | undefined
+  annotations?: Record<string, string> | undefined
+}
+
+/** What a conversion makes of it. A part that is left out stays as it was; of the metadata nothing else can be changed. */
+export type Converted<Spec = Record<string, unknown>, Status = Record<string, unknown>> =
+  | { metadata?: ConvertibleMetadata; spec?: Some<Spec>; status?: Some<Status>; problems?: undefined }
+  | { problems: readonly Problem[] }
+
+/**
+ * The way from one version to the stored one and back. Neither adds a field (the API server does the defaulting) and
+ * neither loses one: what the other version has no place for goes into an annotation (see `carry` in convert.ts).
+ */
+export interface Conversion<Own = Convertible, Stored = Convertible, ToStored = Converted, ToOwn = Converted> {
+  toStorage(object: Own): ToStored
+  fromStorage(object: Stored): ToOwn
 }
 
 interface Shared {
@@ -142,7 +201,21 @@ export interface Composite<
   readonly versions: Readonly<Record<string, Version>>
   /** The version that is stored, that Metacontroller watches and that the functions see. */
   readonly storage: string
+  /** By version: how it becomes the stored one and back. A version without one differs by its apiVersion alone. */
+  readonly conversions?: Readonly<Record<string, Conversion | undefined>>
   readonly children: readonly Children[]
+  /**
+   * Says what neither the schema nor CEL can: it is asked when the API server admits the resource, and again by each
+   * sync, since the API server admits without being told when the service is away. A pure function of what it is given.
+   */
+  validate?(parent: Resource, review: Review<Resource>): Findings
+  /**
+   * Values for fields of the spec that were left out, where they depend on other fields and a schema's default does not
+   * do. Whatever it answers, a field that is there is never changed. Filled in at admission, and for `sync` in any case.
+   */
+  default?(parent: Resource, review: Review<Resource>): Record<string, unknown>
+  /** What the status says of what exists whatever is wanted, such as counts of pods: it goes on being told in a hold. */
+  counts?(metadata: Resource['metadata'], observed: Observed<Children>): Partial<Status>
   sync(parent: Resource, context: ClockContext<Children>): Answer<Children, Status> | Hold<Status>
   finalize?(parent: Resource, context: ClockContext<Children>): FinalAnswer<Children, Status> | Hold<Status>
   /** May depend on the spec only: Metacontroller keeps the answer for 20 minutes per generation. */
@@ -150,23 +223,36 @@ export interface Composite<
 }
 
 /** What a DecoratorController adds to an object that another owns. */
-interface Decoration<Attachments extends ResourceType = ResourceType> {
+export interface Decoration<Attachments extends ResourceType = ResourceType> extends Marks {
   attachments: readonly (ObjectOf<Attachments> | undefined)[]
-  /** null takes a label off, absent ones stay. */
-  labels?: Record<string, string | null>
-  annotations?: Record<string, string | null>
+  /** What somebody should look at although the rest was done: it stands in an annotation for as long as it is answered. */
+  notice?: Notice | undefined
   resyncAfterSeconds?: number
 }
 
 /** A reason not to act on a decorated object: its attachments stay as they were last applied. */
-interface DecoratorHold {
-  hold: { reason: string; message: string }
+export interface DecoratorHold {
+  hold: Notice
   resyncAfterSeconds?: number
 }
 
+/** What a decorator's functions are given beside the object. */
+export interface DecoratorContext<Attachments extends ResourceType = ResourceType> extends ClockContext<Attachments> {
+  /** The decorator's `parameters`, as the annotations of its DecoratorController in this cluster have them. */
+  parameters: Readonly<Record<string, string>>
+}
+
 /** The objects that a DecoratorController looks at. */
-export interface Decorated {
-  type: ResourceType
+export interface Decorated<Target extends ResourceType = ResourceType> {
+  type: Target
+  /** Of a kind of this suite: its spec is checked and defaulted, as for the kind's own `sync`. See `objectsOf`. */
+  definition?: Composite
+  /** True where the answer does not depend on the object's status: a change of that alone is no reason to ask again. */
+  ignoreStatusChanges?: boolean
+  /**
+   * Only these. Metacontroller lets an object that is selected no longer go by way of `finalize`, so a decorator that
+   * selects gets one of the SDK's own, and its objects a finalizer.
+   */
   labelSelector?: { matchLabels?: Record<string, string>; matchExpressions?: Expression[] }
   annotationSelector?: { matchAnnotations?: Record<string, string>; matchExpressions?: Expression[] }
 }
@@ -183,20 +269,46 @@ export interface Decorator<Target extends ResourceType = ResourceType, Attachmen
   readonly controller: 'decorator'
   /** Names the DecoratorController and its route, /hooks/<name>/sync. */
   readonly name: string
-  readonly resources: readonly (Decorated & { type: Target })[]
+  readonly resources: readonly Decorated<Target>[]
   readonly attachments: readonly Attachments[]
-  sync(object: ObjectOf<Target>, context: ClockContext<Attachments>): Decoration<Attachments> | DecoratorHold
+  /** The annotation in which a notice stands, where it belongs with others; `decorators.example.com/<name>` otherwise. */
+  readonly noticeAnnotation?: string
+  /** All labels and annotations that it ever sets on an object: one that an answer does not state is taken off. */
+  readonly sets?: { readonly labels?: readonly string[]; readonly annotations?: readonly string[] }
+  /**
+   * What differs between clusters and is for their administrators to say, such as the namespace that Velero runs in: by
+   * annotation of the DecoratorController, with its default.
+   */
+  readonly parameters?: Readonly<Record<string, string>>
+  sync(object: ObjectOf<Target>, context: DecoratorContext<Attachments>): Decoration<Attachments> | DecoratorHold
   finalize?(
     object: ObjectOf<Target>,
-    context: ClockContext<Attachments>,
+    context: DecoratorContext<Attachments>,
   ): (Decoration<Attachments> & { finalized: boolean }) | DecoratorHold
   related?(object: ObjectOf<Target>): readonly Related[]
 }
 
+/** Whether Metacontroller asks before it lets an object go: see `Decorated` for decorators without a `finalize`. */
+export function hasFinalize(definition: Composite | Decorator): boolean {
+  if (definition.finalize !== undefined) return true
+  if (definition.controller === 'composite') return false
+  return definition.resources.some(({ labelSelector, annotationSelector }) => labelSelector ?? annotationSelector)
+}
+
 export type Definition = Composite | Decorator
 
+type InputOf<V> = V extends { spec: infer Spec extends z.ZodType } ? z.input<Spec> : never
 type SpecOf<V> = V extends { spec: infer Spec extends z.ZodType } ? z.output<Spec> : never
 type StatusOf<V> = V extends { status: infer Status extends z.ZodType } ? z.output<Status> : never
+type ConvertibleOf<V> = Convertible<InputOf<V>, StatusOf<V>>
+type ConvertedOf<V> = Converted<InputOf<V>, StatusOf<V>>
+/** The conversion between a version and the stored one, as their schemas have it. */
+export type ConversionOf<Own, Stored> = Conversion<
+  ConvertibleOf<Own>,
+  ConvertibleOf<Stored>,
+  ConvertedOf<Stored>,
+  ConvertedOf<Own>
+>
 type ContextOf<Children extends ResourceType, Clock> = true extends Clock ? ClockContext<Children> : Context<Children>
 
 interface CompositeOptions<
@@ -208,8 +320,20 @@ interface CompositeOptions<
   readonly scope?: 'Namespaced' | 'Cluster'
   readonly versions: Versions
   readonly storage: Storage
+  readonly conversions?: {
+    readonly [V in Exclude<keyof Versions, Storage>]?: ConversionOf<Versions[V], Versions[Storage]>
+  }
   readonly children: readonly Children[]
   readonly clock?: Clock
+  validate?(
+    parent: Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>,
+    review: Review<Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>>,
+  ): Findings
+  default?(
+    parent: Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>,
+    review: Review<Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>>,
+  ): Some<InputOf<Versions[Storage]>>
+  counts?(metadata: Parent['metadata'], observed: Observed<Children>): Partial<StatusOf<Versions[Storage]>>
   sync(
     parent: Parent<SpecOf<Versions[Storage]>, StatusOf<Versions[Storage]>>,
     context: ContextOf<Children, Clock>,
@@ -241,11 +365,43 @@ export function composite<
 }
 
 /** Defines what is added to objects of other kinds; typed like `composite`. */
-export function decorator<Target extends ResourceType, Attachments extends ResourceType>(
-  options: Omit<Decorator<Target, Attachments>, 'controller'>,
+export function decorator<const Rules extends readonly Decorated[], Attachments extends ResourceType>(
+  options: Omit<Decorator<Rules[number]['type'], Attachments>, 'controller' | 'resources'> & { resources: Rules },
 ): Decorator {
+  refuseTakenOver(options)
   return { ...options, controller: 'decorator' }
 }
+
+// The controller of a kind looks at every object of its child kinds that the resource owns: one without its label it
+// disowns, and one with it it deletes as none of its children. So what a decorator attaches must be of another kind.
+function refuseTakenOver({
+  name,
+  resources,
+  attachments,
+}: Pick<Decorator, 'name' | 'resources' | 'attachments'>): void {
+  for (const { definition } of resources) {
+    const taken = definition?.children.find(({ kind }) => attachments.some((attachment) => attachment.kind === kind))
+    if (definition === undefined || taken === undefined) continue
+    throw new Error(
+      `${name}: a ${taken.kind} cannot be attached to a ${definition.kind}, whose own controller takes every ${taken.kind} of it for its own: attach it to one of its children`,
+    )
+  }
+}
+
+/**
+ * The objects of a kind of this suite, for a decorator's `resources`: `objectsOf<Database>(database)`. They come checked
+ * and defaulted; one that is invalid is left as it is, since its own conditions say what is wrong.
+ */
+export function objectsOf<Resource extends { apiVersion: string; kind: string; metadata: ObjectMeta }>(
+  definition: Composite,
+): Decorated<ResourceType<AsObject<Resource>>> {
+  const { apiVersion, kind } = parentType(definition)
+  const namespaced = definition.scope === 'Namespaced'
+  return { type: resourceType(apiVersion, kind, definition.plural, { namespaced }), definition }
+}
+
+/** An interface as a type that any object of the API can be. */
+type AsObject<Resource> = { [Field in keyof Resource]: Resource[Field] }
 
 /** The stored version of a kind, and the apiVersion it makes with the group. */
 export function storedVersion(definition: Composite): { version: Version; apiVersion: string } {

@@ -1,11 +1,13 @@
 // From a hook's request to its answer, for any definition: check the spec, ask the kind, check its answer, add
 // what all kinds share. Pure: the clock, the keys and the settings come in as arguments.
 import * as z from 'zod'
+import { imageProblems } from './allowlist.ts'
 import type { Change } from './changes.ts'
 import { findChanges } from './changes.ts'
 import { findFault } from './check.ts'
 import { type Condition, type ConditionInput, findCondition, stampConditions } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
+import { type Marks, marksOf, missingNotice, type Notice } from './decorated.ts'
 import {
   type Answer,
   type ClockContext,
@@ -21,8 +23,10 @@ import {
 import { heldChildren } from './hold.ts'
 import { isRecord, type KubernetesObject } from './kubernetes.ts'
 import { groupKey, observe } from './observed.ts'
-import type { ResourceType } from './resources.ts'
-import { describeProblems, parse } from './schema.ts'
+import { quotaExceeded, refusalsOf } from './quota.ts'
+import { readResource, withDefaults } from './read.ts'
+import { ResourceQuota, type ResourceType } from './resources.ts'
+import { describeProblems, type Problem } from './schema.ts'
 import type {
   CompositeRequest,
   CompositeResponse,
@@ -56,6 +60,9 @@ export interface Evaluation<Response> {
 /** After so many seconds a desired child that does not appear is taken to collide with somebody else's object. */
 export const nameTakenAfterSeconds = 10
 
+/** After so many seconds a desired child that a quota has no room for is taken to be refused. */
+const refusedAfterSeconds = 2
+
 /** Reasons that the SDK itself gives. */
 export const reasons = {
   invalidSpec: 'InvalidSpec',
@@ -69,17 +76,16 @@ export function evaluateComposite(
   request: CompositeRequest,
   environment: Environment,
 ): Evaluation<CompositeResponse> {
-  const { version } = storedVersion(definition)
   const namespace = request.parent.metadata.namespace
   const finalizing = request.finalizing && definition.finalize !== undefined
-  const parsed = parse(version.spec, request.parent.spec ?? {}, 'spec')
-  if (parsed.problems !== undefined) {
+  // Whoever lets a resource go is not asked whether it should have been.
+  const read = finalizing ? withDefaults : readResource
+  const { parent, problems } = read(definition, request.parent, { settings: environment.settings })
+  if (problems !== undefined) {
     // Nothing was ever made of it, so there is nothing to clean up.
     if (finalizing && isEmpty(request.children)) return released(request)
-    const message = describeProblems(parsed.problems)
-    return held(definition, request, environment, { hold: { reason: reasons.invalidSpec, message } })
+    return held(definition, request, environment, { hold: refusalOf(problems) })
   }
-  const parent = { ...request.parent, spec: parsed.value } as unknown as Parent
   const { context, clock } = contextOf(definition, request.children, request.related, namespace, environment)
   const answer: Answer | FinalAnswer | Hold =
     finalizing && definition.finalize !== undefined
@@ -96,10 +102,25 @@ export function evaluateComposite(
   }
   const finalized = isFinal(answer)
   const changes = findChanges(children, request.children, namespace)
+  // What exists runs until it is changed or deleted by whoever owns it: a deletion only must bring in nothing new.
+  const creates = ({ kind, metadata }: KubernetesObject) =>
+    changes.some((change) => change.action === 'create' && change.kind === kind && change.name === metadata.name)
+  const images = imageProblems(
+    finalizing ? children.filter(creates) : children,
+    request.parent.spec,
+    environment.settings,
+  )
+  if (images.length > 0) {
+    if (finalizing && isEmpty(request.children)) return released(request)
+    return held(definition, request, environment, { hold: refusalOf(images) })
+  }
   const missing = request.finalizing ? [] : changes.filter(({ action }) => action === 'create')
   const status = request.parent.status as { conditions?: Condition[] } | undefined
-  const applied = appliedCondition(missing, status?.conditions, environment.now)
-  const nameTaken = applied.reason === reasons.nameTaken
+  const applied =
+    refusedByQuota(missing, children, definition.children, request.related, status?.conditions, environment.now) ??
+    appliedCondition(missing, status?.conditions, environment.now)
+  // Both wait for somebody to act.
+  const stuck = applied.reason === reasons.nameTaken || applied.reason === quotaExceeded
   const resyncAfterSeconds =
     missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
   return {
@@ -107,7 +128,7 @@ export function evaluateComposite(
       status: {
         ...answer.status,
         conditions: stampConditions(
-          summarize(answer.conditions, applied, nameTaken ? applied : undefined),
+          summarize(answer.conditions, applied, stuck ? applied : undefined),
           status?.conditions ?? [],
           environment.now,
           request.parent.metadata.generation,
@@ -117,7 +138,7 @@ export function evaluateComposite(
       ...(resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds }),
       ...(request.finalizing ? { finalized } : {}),
     },
-    ...(nameTaken ? { hold: { reason: applied.reason, message: applied.message } } : {}),
+    ...(stuck ? { hold: { reason: applied.reason, message: applied.message } } : {}),
     changes,
     cacheable: !clock.read && missing.length === 0,
   }
@@ -129,46 +150,102 @@ export function evaluateDecorator(
   request: DecoratorRequest,
   environment: Environment,
 ): Evaluation<DecoratorResponse> {
-  const namespace = request.object.metadata.namespace
-  const { context, clock } = contextOf(definition, request.attachments, request.related, namespace, environment)
-  const object = request.object as KubernetesObject & { metadata: { name: string } }
+  const { object, finalizing } = request
+  // Whoever calls by hand may leave it empty.
+  const controller = { ...request.controller, metadata: request.controller.metadata ?? {} }
+  const namespace = object.metadata.namespace
+  const { context: shared, clock } = contextOf(definition, request.attachments, request.related, namespace, environment)
+  const held = (hold: Notice, resyncAfterSeconds?: number): Evaluation<DecoratorResponse> => ({
+    response: {
+      // Its other marks stay as they are.
+      ...marksOf({ ...definition, sets: {} }, object, {}, hold),
+      attachments: heldChildren(request.attachments),
+      ...(resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds }),
+      ...(finalizing ? { finalized: false } : {}),
+    },
+    hold,
+    changes: [],
+    cacheable: !clock.read,
+  })
+  if (finalizing && definition.finalize === undefined) {
+    // What it made goes, and so does every mark that it left.
+    const response = { ...marksOf(definition, object, {}, undefined), attachments: [], finalized: true }
+    return { response, changes: findChanges([], request.attachments, namespace), cacheable: !clock.read }
+  }
+  const target = targetOf(definition, object, environment.settings)
+  // The conditions of an invalid resource say so already.
+  if (target.problems !== undefined) {
+    const { response, ...rest } = held({ reason: reasons.invalidSpec, message: describeProblems(target.problems) })
+    const { annotations: _untold, ...quiet } = response
+    return { ...rest, response: quiet }
+  }
+  const parameters = { ...definition.parameters, ...controller.metadata.annotations }
+  const context = Object.assign(shared, { parameters })
   const answer =
-    request.finalizing && definition.finalize !== undefined
-      ? definition.finalize(object, context)
-      : definition.sync(object, context)
-  const cacheable = !clock.read
-  const final = request.finalizing ? { finalized: isFinal(answer) } : {}
-  const again = answer.resyncAfterSeconds === undefined ? {} : { resyncAfterSeconds: answer.resyncAfterSeconds }
+    finalizing && definition.finalize !== undefined
+      ? definition.finalize(target.object, context)
+      : definition.sync(target.object, context)
   if ('hold' in answer) {
-    const response = { attachments: heldChildren(request.attachments), ...again, ...final }
-    return { response, hold: answer.hold, changes: [], cacheable }
+    return held(answer.hold, answer.resyncAfterSeconds)
   }
   const attachments = answer.attachments.filter((attachment) => attachment !== undefined)
   const fault = findFault(attachments, definition.attachments, namespace)
   if (fault !== undefined) {
-    const response = { attachments: heldChildren(request.attachments), ...final }
-    return { response, hold: { reason: reasons.invalidChild, message: fault }, defect: fault, changes: [], cacheable }
+    const notice = { reason: reasons.invalidChild, message: fault }
+    return { ...held(notice), defect: fault }
   }
-  const { labels, annotations } = answer
+  const images = imageProblems(attachments, undefined, environment.settings)
+  if (images.length > 0) return held(refusalOf(images))
+  const changes = findChanges(attachments, request.attachments, namespace)
+  const missing = finalizing ? [] : changes.filter(({ action }) => action === 'create')
+  const notice = answer.notice ?? missingNotice(definition, object, controller, missing, environment.now)
+  const again = missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
   return {
-    response: { attachments, ...(labels && { labels }), ...(annotations && { annotations }), ...again, ...final },
-    changes: findChanges(attachments, request.attachments, namespace),
-    cacheable,
+    response: {
+      ...marksOf(definition, object, isFinal(answer) ? {} : pickMarks(answer), notice),
+      attachments,
+      ...(again === undefined ? {} : { resyncAfterSeconds: again }),
+      ...(finalizing ? { finalized: isFinal(answer) } : {}),
+    },
+    ...(notice === undefined || notice.reason === 'Creating' ? {} : { hold: notice }),
+    changes,
+    cacheable: !clock.read && missing.length === 0,
   }
 }
 
+function pickMarks({ labels, annotations }: Marks): Marks {
+  return { ...(labels && { labels }), ...(annotations && { annotations }) }
+}
+
+/** The object as the decorator sees it: of a kind of this suite, checked and defaulted. */
+function targetOf(
+  { resources }: Decorator,
+  object: KubernetesObject,
+  settings: Settings,
+): { object: NamedObject; problems?: undefined } | { problems: readonly Problem[] } {
+  const rule = resources.find(({ type }) => groupKey(type) === groupKey(object))
+  if (rule?.definition === undefined) return { object: object as NamedObject }
+  const { parent, problems } = withDefaults(rule.definition, object, { settings })
+  return problems === undefined ? { object: { ...object, ...parent } as NamedObject } : { problems }
+}
+
+type NamedObject = KubernetesObject & { metadata: { name: string } }
+
 /** Answers a customize hook. A namespaced parent gets to see nothing outside its own namespace. */
-export function evaluateCustomize(definition: Composite | Decorator, request: CustomizeRequest): CustomizeResponse {
+export function evaluateCustomize(
+  definition: Composite | Decorator,
+  request: CustomizeRequest,
+  settings: Settings = { imageRegistry: '' },
+): CustomizeResponse {
   const parentNamespace = request.parent.metadata.namespace
   let related: readonly Related[] = []
   if (definition.controller === 'composite') {
-    const parsed = parse(storedVersion(definition).version.spec, request.parent.spec ?? {}, 'spec')
+    const { parent } = withDefaults(definition, request.parent, { settings })
     // An invalid spec asks for nothing; the sync that follows says what is wrong with it.
-    if (parsed.problems === undefined) {
-      related = definition.related?.({ ...request.parent, spec: parsed.value } as unknown as Parent) ?? []
-    }
+    if (parent !== undefined) related = definition.related?.(parent) ?? []
   } else {
-    related = definition.related?.(request.parent as KubernetesObject & { metadata: { name: string } }) ?? []
+    const target = targetOf(definition, request.parent, settings)
+    if (target.problems === undefined) related = definition.related?.(target.object) ?? []
   }
   const rules = related.map((wanted) => relatedRule(wanted, parentNamespace, definition.relatedTypes))
   const narrowed = parentNamespace !== undefined && hookVersion(request.controller, 'customize') === 'v1'
@@ -207,11 +284,14 @@ function relatedRule(
     // Metacontroller has no right to watch it, and would wait for it for ever.
     throw new Error(`${type.apiVersion} ${type.kind} is asked for but not among relatedTypes`)
   }
+  const home = namespace !== undefined && type.namespaced ? { namespace } : {}
+  // Metacontroller 1.5 takes a namespace or a selector, not both: so all of a namespace is asked for without one.
+  const all = 'namespace' in home && labels === undefined
   return {
     apiVersion: type.apiVersion,
     resource: type.resource,
-    ...(namespace !== undefined && type.namespaced ? { namespace } : {}),
-    ...(names ? { names: [...names] } : { labelSelector: { matchLabels: { ...labels } } }),
+    ...home,
+    ...(names ? { names: [...names] } : all ? {} : { labelSelector: { matchLabels: { ...labels } } }),
   }
 }
 
@@ -241,6 +321,11 @@ function contextOf<Children extends ResourceType>(
   return { context, clock }
 }
 
+function refusalOf(problems: readonly Problem[]): Hold['hold'] {
+  const [first] = problems
+  return { reason: first?.reason ?? reasons.invalidSpec, message: describeProblems(problems) }
+}
+
 function held(
   definition: Composite,
   request: CompositeRequest,
@@ -255,6 +340,8 @@ function held(
   // A status that the CRD does not allow would be refused, and nobody would learn why it is held.
   const canFail = phases !== undefined && z.safeParse(phases, 'Failed').success
   const phase = canFail && isEmpty(request.children) ? { phase: 'Failed' } : {}
+  const metadata = request.parent.metadata as Parent['metadata']
+  const counts = definition.counts?.(metadata, observe(request.children, metadata.namespace))
   const stated = hold.conditions ?? []
   const kept = before.filter(({ type }) => !ofSdk.has(type) && findCondition(stated, type) === undefined)
   const applied = findCondition(before, 'Applied') ?? {
@@ -269,6 +356,7 @@ function held(
       status: {
         ...previous,
         ...phase,
+        ...counts,
         ...hold.status,
         conditions: stampConditions(conditions, before, environment.now, request.parent.metadata.generation),
       },
@@ -318,6 +406,33 @@ function summarize(
 
 function pick({ reason, message }: { reason: string; message: string }) {
   return { reason, message }
+}
+
+// Where a kind asks to see the quotas of its namespace: a child that one of them leaves no room for does not appear. One
+// that was created a moment ago may be counted already and not be seen yet, so it is given that moment.
+function refusedByQuota(
+  missing: readonly Change[],
+  children: readonly KubernetesObject[],
+  types: readonly ResourceType[],
+  related: ObservedGroups,
+  before: readonly Condition[] | undefined,
+  now: Date,
+): ConditionInput | undefined {
+  const quotas = Object.values(related[groupKey(ResourceQuota)] ?? {}) as ResourceQuota[]
+  const previous = findCondition(before, 'Applied')
+  if (missing.length === 0 || quotas.length === 0 || previous?.status !== 'False') return undefined
+  const seconds = (now.getTime() - Date.parse(previous.lastTransitionTime)) / 1000
+  if (seconds < refusedAfterSeconds) return undefined
+  const refusals = missing.flatMap(({ apiVersion, kind, name }) => {
+    const object = children.find(
+      (child) => groupKey(child) === groupKey({ apiVersion, kind }) && child.metadata.name === name,
+    )
+    const resource = types.find((type) => groupKey(type) === groupKey({ apiVersion, kind }))?.resource
+    if (object === undefined || resource === undefined) return []
+    return refusalsOf([{ what: `${kind}/${name}`, object, resource }], quotas)
+  })
+  if (refusals.length === 0) return undefined
+  return { type: 'Applied', status: 'False', reason: quotaExceeded, message: refusals.join('; ') }
 }
 
 // When somebody else's object has a child's name, Metacontroller neither says so nor tries again before the next

@@ -1,6 +1,7 @@
 // References to container images: https://pkg.go.dev/github.com/distribution/reference
 import * as z from 'zod'
 import type { Settings } from './definition.ts'
+import { remembering } from './remember.ts'
 
 /** Where an image is taken from, when not from its usual place. */
 export const imageSchema = z.object({
@@ -64,8 +65,56 @@ export function prefixedImage(reference: string, settings: Settings): string {
   return `${settings.imageRegistry.replace(/\/+$/, '')}/${reference}`
 }
 
+/** The suite's own image. */
+export function suiteImage(settings: Settings): string {
+  return prefixedImage(settings.suiteImage ?? 'operator-hooks', settings)
+}
+
 // As Docker tells them apart: the first part is a registry when it has a dot or a port, or is localhost.
 function namesRegistry(reference: string): boolean {
   const [first = '', ...rest] = reference.split('/')
   return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost')
+}
+
+/**
+ * Whether an image may be run. Reference and patterns are compared in full, the way a container runtime completes them
+ * (`nginx` is `docker.io/library/nginx`). In a pattern `*` stands for anything within one part of the path, `**` for
+ * anything at all, and a pattern without tag and digest takes every one. No patterns: every image may.
+ */
+export function isAllowedImage(reference: string, patterns: readonly string[] | undefined): boolean {
+  if (patterns === undefined || patterns.length === 0) return true
+  const whole = completed(reference)
+  return patterns.some((pattern) => matcherOf(pattern).test(whole))
+}
+
+/** `docker.io/library/nginx:1.29@sha256:…` without tag and digest. */
+export function imageRepository(reference: string): string {
+  return reference.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
+}
+
+const matcherOf = remembering((pattern: string): RegExp => {
+  const whole = completed(pattern)
+  const text = whole
+    .split(/(\*+)/)
+    .map((part) => (part.startsWith('*') ? wildcard(part) : escaped(part)))
+    .join('')
+  // Behind a tag no digest is let in by the way: it alone would say what runs.
+  const anyTag = imageRepository(whole) === whole ? '(:[^/@:]+)?(@[^/@]+)?' : ''
+  return new RegExp(`^${text}${anyTag}$`)
+})
+
+// A colon and an at sign begin the tag and the digest: `*` must not reach into them, or `nginx*` would let any digest in.
+function wildcard(stars: string): string {
+  return stars.length === 1 ? '[^/:@]*' : '.*'
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+}
+
+// https://pkg.go.dev/github.com/distribution/reference#ParseNormalizedNamed
+function completed(reference: string): string {
+  const [first = ''] = reference.split('/')
+  if (namesRegistry(reference) || (first.includes('*') && reference !== first) || first === '**') return reference
+  return `docker.io/${reference.includes('/') ? '' : 'library/'}${reference}`
 }

@@ -33,13 +33,20 @@ export const parseQuantity = remembering((text: string): Quantity | undefined =>
 export function canonicalQuantity(value: unknown): string | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined
   const quantity = parseQuantity(String(value))
-  return quantity === undefined ? undefined : format(quantity)
+  return quantity === undefined ? undefined : writeQuantity(quantity)
 }
 
 /** Less than, equal to or greater than zero, as left is to right. Throws a sentence for what is no quantity. */
 export function compareQuantities(left: string, right: string): number {
   const difference = read(left).nano - read(right).nano
   return difference < 0n ? -1 : difference > 0n ? 1 : 0
+}
+
+/** Their sum, written as the first that is not zero. Throws a sentence for what is no quantity. */
+export function sumQuantities(texts: readonly string[]): string {
+  const amounts = texts.map(read)
+  const { format } = amounts.find(({ nano }) => nano !== 0n) ?? { format: 'DecimalSI' }
+  return writeQuantity({ nano: amounts.reduce((sum, { nano }) => sum + nano, 0n), format })
 }
 
 function read(text: string): Quantity {
@@ -60,7 +67,8 @@ function dividedUp(value: bigint, by: bigint): bigint {
   return value / by + (value % by === 0n ? 0n : 1n)
 }
 
-function format({ nano, format: style }: Quantity): string {
+/** A quantity in its canonical form. */
+export function writeQuantity({ nano, format: style }: Quantity): string {
   if (nano === 0n) return '0'
   const sign = nano < 0n ? '-' : ''
   const magnitude = nano < 0n ? -nano : nano

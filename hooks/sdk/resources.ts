@@ -49,14 +49,22 @@ export function resourceType<Resource extends KubernetesObject>(
   return { apiVersion, kind, resource, namespaced: true, updateMethod: 'InPlace', ...options }
 }
 
+/** Whether an object is of a type: for decorators that look at several. */
+export function isOf<Type extends ResourceType>(type: Type, object: KubernetesObject): object is ObjectOf<Type> {
+  return object.kind === type.kind && object.apiVersion === type.apiVersion
+}
+
 export type StatefulSet = Wire<apps.StatefulSet>
 export type Deployment = Wire<apps.Deployment>
 export type Service = Wire<core.Service>
 export type ConfigMap = Wire<core.ConfigMap>
 export type Secret = Wire<core.Secret>
-export type Pod = Wire<core.Pod>
 export type ServiceAccount = Wire<core.ServiceAccount>
+export type Namespace = Wire<core.Namespace>
 export type PersistentVolumeClaim = Wire<core.PersistentVolumeClaim>
+export type Pod = Wire<core.Pod>
+export type ResourceQuota = Wire<core.ResourceQuota>
+export type LimitRange = Wire<core.LimitRange>
 export type Job = Wire<batch.Job>
 export type CronJob = Wire<batch.CronJob>
 export type PodDisruptionBudget = Wire<policy.PodDisruptionBudget>
@@ -71,14 +79,16 @@ export const Deployment = resourceType<Deployment>('apps/v1', 'Deployment', 'dep
 export const Service = resourceType<Service>('v1', 'Service', 'services')
 export const ConfigMap = resourceType<ConfigMap>('v1', 'ConfigMap', 'configmaps')
 export const Secret = resourceType<Secret>('v1', 'Secret', 'secrets')
-/** Only ever looked at: pods are made by their own controllers. */
-export const Pod = resourceType<Pod>('v1', 'Pod', 'pods')
 export const ServiceAccount = resourceType<ServiceAccount>('v1', 'ServiceAccount', 'serviceaccounts')
+export const Namespace = resourceType<Namespace>('v1', 'Namespace', 'namespaces', { namespaced: false })
 export const PersistentVolumeClaim = resourceType<PersistentVolumeClaim>(
   'v1',
   'PersistentVolumeClaim',
   'persistentvolumeclaims',
 )
+export const Pod = resourceType<Pod>('v1', 'Pod', 'pods')
+export const ResourceQuota = resourceType<ResourceQuota>('v1', 'ResourceQuota', 'resourcequotas')
+export const LimitRange = resourceType<LimitRange>('v1', 'LimitRange', 'limitranges')
 export const Job = resourceType<Job>('batch/v1', 'Job', 'jobs')
 export const CronJob = resourceType<CronJob>('batch/v1', 'CronJob', 'cronjobs')
 export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(

@@ -2,6 +2,7 @@
 // Everything said here is checked twice: by the API server from the CRD, and by the hook in case the CRD that is
 // installed is older than the hook.
 import * as z from 'zod'
+import { fieldBelow } from './fields.ts'
 
 /** x-kubernetes-validations: https://kubernetes.io/docs/reference/using-api/cel/ */
 export interface ValidationRule {
@@ -85,6 +86,8 @@ export interface Problem {
   /** As kubectl names fields: `spec.backup.destination.s3.bucket`, `spec.tolerations[0].key`. */
   field: string
   message: string
+  /** CamelCase: why a resource is held because of it; InvalidSpec unless given. */
+  reason?: string
 }
 
 /** Faults in the words of `kubectl`: `spec.version: must match …; spec.replicas: …`. */
@@ -101,15 +104,15 @@ export function parse<Schema extends z.ZodType>(
   const result = schema.safeParse(value)
   if (result.success) return { value: result.data }
   return {
-    problems: result.error.issues.map((issue) => ({ field: fieldPath(root, issue.path), message: issue.message })),
+    problems: result.error.issues.map((issue) => ({
+      field: issue.path.reduce<string>(below, root),
+      message: issue.message,
+    })),
   }
 }
 
-function fieldPath(root: string, path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (field, part) => (typeof part === 'number' ? `${field}[${part}]` : `${field}.${String(part)}`),
-    root,
-  )
+function below(path: string, step: PropertyKey): string {
+  return fieldBelow(path, typeof step === 'number' ? step : String(step))
 }
 
 // Exponents of two digits: the numbers that more of them make take seconds to work with.

@@ -19,18 +19,28 @@ export async function assemble(
   env: NodeJS.ProcessEnv,
 ): Promise<ServerOptions & { logger: pino.Logger; tokens: ReturnType<typeof createTokens> }> {
   const logger = createLogger(configuration.logLevel)
+  const { admission, imageRegistry, allowedImages } = configuration
   const authentication = authenticationOf(configuration)
   if (authentication === undefined) throw configurationError(['nothing says who may call the hooks'])
   const keys = await readKeys(configuration)
   const build = thisBuild()
-  const [tls, traces, events] = await Promise.all([
+  const [tls, traces, events, quotas] = await Promise.all([
     readTls(configuration),
     tracesFromEnvironment(env, build),
     configuration.events ? kubernetesEvents(logger) : undefined,
+    configuration.quotaWarnings ? kubernetesQuotas(logger) : undefined,
   ])
   return {
     definitions,
-    environment: { credentials: createCredentials(keys), settings: { imageRegistry: configuration.imageRegistry } },
+    environment: {
+      credentials: createCredentials(keys),
+      settings: {
+        imageRegistry,
+        allowedImages,
+        suiteImage: configuration.suiteImage || `operator-hooks:${build.version}`,
+      },
+    },
+    ...(admission !== 'off' && { admission }),
     authentication,
     tokens: createTokens(await readTokens(configuration)),
     limits: {
@@ -51,6 +61,7 @@ export async function assemble(
     ...(tls && { tls }),
     ...(traces && { traces }),
     ...(events && { events }),
+    ...(quotas && { quotas }),
   }
 }
 
@@ -58,6 +69,11 @@ export async function assemble(
 export function warn(configuration: Configuration, logger: pino.Logger): void {
   if (configuration.ephemeralCredentialKeys) {
     logger.warn('credentials are derived with a key that is forgotten when the service stops: for development only')
+  }
+  if (configuration.admission !== 'off' && configuration.tlsCertFile === undefined) {
+    logger.warn(
+      'the API server calls webhooks over TLS only: --admission needs --tls-cert-file, or a proxy that speaks it',
+    )
   }
   if (configuration.auth === 'none') logger.warn('anybody who reaches this service may call its hooks (--auth=none)')
 }
@@ -109,6 +125,11 @@ async function readKeys(configuration: Configuration) {
 async function kubernetesEvents(logger: pino.Logger) {
   const { kubernetesEventSink } = await import('./kubernetes-events.ts')
   return kubernetesEventSink(logger)
+}
+
+async function kubernetesQuotas(logger: pino.Logger) {
+  const { watchQuotas } = await import('./kubernetes-quotas.ts')
+  return watchQuotas(logger)
 }
 
 async function contentOf(file: string, flag: string): Promise<string> {

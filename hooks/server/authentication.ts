@@ -54,7 +54,7 @@ export async function authenticator(
   tokens: Tokens,
 ): Promise<((request: FastifyRequest, reply: FastifyReply) => Promise<void>)[]> {
   const checks = []
-  if (authentication.includes('mtls')) checks.push(requireCertificate)
+  if (authentication.includes('mtls')) checks.push(certificateCheck(app))
   if (authentication.includes('token')) {
     await app.register(bearerAuth, {
       addHook: false,
@@ -77,10 +77,12 @@ export async function authenticator(
     )
   }
   return checks
+}
 
+/** An onRequest hook that answers 401 to those who have shown no certificate of an authority that is trusted. */
+export function certificateCheck(app: FastifyInstance): (request: FastifyRequest) => Promise<void> {
   // The handshake itself lets callers without a certificate in, because a kubelet that probes has none.
-  async function requireCertificate(request: FastifyRequest): Promise<void> {
-    const { socket } = request.raw
+  return async ({ raw: { socket } }) => {
     if (!(socket instanceof TLSSocket) || !socket.authorized) throw app.httpErrors.unauthorized(certificateNeeded)
   }
 }

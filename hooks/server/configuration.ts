@@ -17,6 +17,9 @@ interface Option<Value> {
   read(text: string): Value
 }
 
+// What a reference to an image is made of, and the star.
+const imagePattern = /^[A-Za-z0-9*][A-Za-z0-9._/:@*-]*$/
+
 /** Every setting, by the name that it has in the code: `metricsPort` is --metrics-port and OPERATOR_HOOKS_METRICS_PORT. */
 const options = {
   host: text('ADDRESS', '127.0.0.1', 'address to listen on; 0.0.0.0 in a container'),
@@ -43,7 +46,26 @@ const options = {
   ephemeralCredentialKeys: flag(
     'derive credentials with a key made at the start: for development, they change with every start',
   ),
+  admission: choice<'off' | 'open' | 'mtls'>(
+    'MODE',
+    'off',
+    ['off', 'open', 'mtls'],
+    'answer what the API server asks at /admission/ and /conversion/: not at all, to anybody, or to client certificates',
+  ),
+  quotaWarnings: flag(
+    'warn at admission of what a namespace has no quota left for (needs the service account of deploy)',
+  ),
   imageRegistry: text('PREFIX', '', 'prefix for images that name no registry'),
+  suiteImage: text(
+    'IMAGE',
+    '',
+    "the suite's own image, for Jobs that run one of its commands; unless given, operator-hooks:<version>",
+  ),
+  allowedImages: list(
+    'PATTERNS',
+    imagePattern,
+    'images that may run, separated by commas: * is anything within a part of the path, ** anything; unless given, all',
+  ),
   bodyLimitMib: integer('MIB', 16, 1, 1024, 'largest request body'),
   maxInFlight: integer('COUNT', 64, 1, 100000, 'requests that are worked on at a time; more are answered 429'),
   maxEventLoopDelayMs: integer('MS', 1000, 10, 60000, 'above such a delay requests are answered 429'),
@@ -114,7 +136,7 @@ export function configurationHelp(): string {
   const rows = Object.entries(options).map(([name, option]) => {
     const value = 'placeholder' in option ? ` ${option.placeholder}` : ''
     const left = 'environmentOnly' in option ? `${variable(name)}${value}` : `--${kebab(name)}${value}`
-    const fallback = option.fallback === undefined || option.fallback === '' || option.fallback === false
+    const fallback = [undefined, '', false].includes(option.fallback as undefined) || Array.isArray(option.fallback)
     const allowed = 'allowed' in option ? ` (${option.allowed})` : ''
     return [left, `${option.summary}${allowed}${fallback ? '' : `; default ${option.fallback}`}`]
   })
@@ -136,6 +158,10 @@ function contradictions(c: Configuration): string[] {
   if ((c.tlsCertFile === undefined) !== (c.tlsKeyFile === undefined)) {
     problems.push('--tls-cert-file and --tls-key-file go together')
   }
+  if (c.admission === 'mtls' && c.tlsClientCaFile === undefined) {
+    problems.push('--admission=mtls needs --tls-client-ca-file')
+  }
+  if (c.quotaWarnings && c.admission === 'off') problems.push('--quota-warnings needs --admission')
   if (c.tlsClientCaFile !== undefined && c.tlsCertFile === undefined) {
     problems.push('--tls-client-ca-file needs --tls-cert-file and --tls-key-file')
   }
@@ -154,7 +180,7 @@ function contradictions(c: Configuration): string[] {
     if (auth.includes('mtls') && !clients) problems.push(`--auth=${auth} needs --tls-client-ca-file`)
     if (!auth.includes('token') && tokens)
       problems.push(`--auth=${auth} leaves the tokens unused: take one of them away`)
-    if (!auth.includes('mtls') && clients) {
+    if (!auth.includes('mtls') && clients && c.admission !== 'mtls') {
       problems.push(`--auth=${auth} leaves --tls-client-ca-file unused: take one of them away`)
     }
   }
@@ -203,6 +229,20 @@ function alias(option: object): string {
 
 function text(placeholder: string, fallback: string, summary: string): Option<string> {
   return { placeholder, fallback, summary, read: (value) => value }
+}
+
+function list(placeholder: string, item: RegExp, summary: string): Option<readonly string[]> {
+  return {
+    placeholder,
+    fallback: [],
+    summary,
+    read(value) {
+      const items = value.split(',').map((one) => one.trim())
+      const wrong = items.find((one) => !item.test(one))
+      if (wrong === undefined) return items
+      throw new RangeError(`${JSON.stringify(wrong)} is no pattern of images, such as registry.example.com/team/**`)
+    },
+  }
 }
 
 function path(summary: string): Option<string | undefined> {

@@ -10,7 +10,16 @@ import { conditionOf, type Story } from './story.ts'
 /** Something to be told about an object. */
 export interface HookEvent {
   type: 'Normal' | 'Warning'
-  reason: 'Created' | 'Scaled' | 'Changed' | 'DriftRepaired' | 'Removed' | 'Refused' | 'NameTaken' | 'Finalized'
+  reason:
+    | 'Created'
+    | 'Scaled'
+    | 'Changed'
+    | 'DriftRepaired'
+    | 'Removed'
+    | 'Refused'
+    | 'NameTaken'
+    | 'Stalled'
+    | 'Finalized'
   /** What was being done: Sync or Finalize. */
   action: string
   /** For people; names and field paths, never a value that may be secret. */
@@ -27,8 +36,9 @@ export interface EventSink {
 }
 
 /** Whether there may be something to tell of an answer: cheap, and false for nearly all of them. */
-export function isEventful({ changes, hold, response }: Story): boolean {
-  return changes.length > 0 || hold !== undefined || response.finalized === true
+export function isEventful(story: Story): boolean {
+  const { changes, hold, response } = story
+  return changes.length > 0 || hold !== undefined || response.finalized === true || newStall(story) !== undefined
 }
 
 /** What there is to tell of an answer; nothing when it changed nothing. */
@@ -50,6 +60,8 @@ export function eventsOf(story: Story): HookEvent[] {
 
   if (hold?.reason === reasons.nameTaken) tell('Warning', 'NameTaken', hold.message)
   else if (hold !== undefined) tell('Warning', 'Refused', `${hold.reason}: ${hold.message}`)
+  const stall = hold === undefined ? newStall(story) : undefined
+  if (stall !== undefined) tell('Warning', 'Stalled', `${stall.reason}: ${stall.message}`)
   // A parent that is let go loses its children by the garbage collector, whatever the answer says of them.
   if (response.finalized === true)
     return [...events, { type: 'Normal', reason: 'Finalized', action, note: 'let go', regarding }]
@@ -201,6 +213,12 @@ const replicas = 'spec.replicas'
 
 function title({ kind, name }: Change): string {
   return `${kind}/${name}`
+}
+
+// A kind may come to a halt by itself, with nothing to hold: a revision that was rolled back.
+function newStall({ subject, response }: Story) {
+  const after = conditionOf(response.status, 'Stalled')
+  return after?.status === 'True' && conditionOf(subject.status, 'Stalled')?.status !== 'True' ? after : undefined
 }
 
 // A child that has been asked for and did not appear yet is asked for again; it is created once.

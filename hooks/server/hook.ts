@@ -1,7 +1,7 @@
 // The hot path: one POST to one hook of one definition. Parse once, evaluate, stringify once.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Credentials } from '../sdk/credentials.ts'
-import { type Definition, hookName, type Settings } from '../sdk/definition.ts'
+import { type Definition, hasFinalize, hookName, type Settings } from '../sdk/definition.ts'
 import { type Environment, evaluateComposite, evaluateCustomize, evaluateDecorator } from '../sdk/evaluate.ts'
 import type { Body } from './body.ts'
 import type { Capacity, Limits, Overload } from './capacity.ts'
@@ -35,7 +35,7 @@ export interface HookService {
 /** The hooks that a definition answers. */
 export function hooksOf(definition: Definition): HookKind[] {
   const hooks: HookKind[] = ['sync']
-  if (definition.finalize !== undefined) hooks.push('finalize')
+  if (hasFinalize(definition)) hooks.push('finalize')
   if (definition.related !== undefined) hooks.push('customize')
   return hooks
 }
@@ -144,7 +144,7 @@ function evaluate(definition: Definition, hook: HookKind, body: unknown, environ
   if (hook === 'customize') {
     const { fault, request } = checkCustomize(definition, body)
     if (fault !== undefined) return { fault }
-    return { response: evaluateCustomize(definition, request), cacheable: true }
+    return { response: evaluateCustomize(definition, request, environment.settings), cacheable: true }
   }
   if (definition.controller === 'composite') {
     const { fault, request } = checkComposite(definition, finalizing, body)

@@ -5,7 +5,19 @@ import type { Build } from './build.ts'
 import type { Capacity } from './capacity.ts'
 
 /** How a hook request ended. */
-export type Outcome = 'answered' | 'held' | 'not_modified' | 'rejected' | 'unauthorized' | 'invalid' | 'failed'
+export type Outcome =
+  | 'answered'
+  | 'held'
+  | 'not_modified'
+  | 'rejected'
+  | 'unauthorized'
+  | 'invalid'
+  | 'failed'
+  // Of what the API server asks: hooks validate, default and convert.
+  | 'allowed'
+  | 'denied'
+  | 'patched'
+  | 'converted'
 
 export interface Metrics {
   readonly registry: Registry
@@ -14,6 +26,8 @@ export interface Metrics {
   /** What one answer of sync or finalize asks for. */
   told(kind: string, desired: number, changes: readonly Change[], hold: string | undefined): void
   rejected(reason: string): void
+  /** The certificate that is shown from now on is good until then. */
+  certified(until: Date): void
 }
 
 /** Metrics in a registry of their own, so that several servers can live in one process. */
@@ -109,6 +123,11 @@ export function createMetrics(capacity: Capacity, build: Build): Metrics {
     labelNames: ['version', 'build'] as const,
     registers,
   }).set({ version: build.version, build: build.id }, 1)
+  const expiry = new Gauge({
+    name: 'operator_hooks_certificate_expiry_timestamp_seconds',
+    help: 'When the certificate that the service shows ends, in seconds since 1970; 0 without TLS.',
+    registers,
+  })
   return {
     registry,
     answered(kind, hook, outcome, seconds) {
@@ -125,5 +144,6 @@ export function createMetrics(capacity: Capacity, build: Build): Metrics {
       if (hold !== undefined) holds.inc({ kind, reason: hold })
     },
     rejected: (reason) => rejected.inc({ reason }),
+    certified: (until) => expiry.set(until.getTime() / 1000),
   }
 }

@@ -170,14 +170,15 @@ function finalizingFault(finalizing: unknown): string | undefined {
     : mustBe('finalizing', 'true or false', finalizing)
 }
 
-function mustBe(field: string, wanted: string, found: unknown): string {
+/** What is wrong with the type of a field, without its value. */
+export function mustBe(field: string, wanted: string, found: unknown): string {
   if (found === undefined) return `${field}: is missing; it must be ${wanted}`
   if (found === '') return `${field}: must be ${wanted}, but is empty`
   const type = found === null ? 'null' : Array.isArray(found) ? 'a list' : `a ${typeof found}`.replace('a o', 'an o')
   return `${field}: must be ${wanted}, but is ${type}`
 }
 
-// Type names of the API are no secret, but only what looks like one is repeated.
-function named(value: unknown): string {
+/** A type name of the API is no secret, but only what looks like one is repeated. */
+export function named(value: unknown): string {
   return typeof value === 'string' && /^[A-Za-z0-9./-]{1,100}$/.test(value) ? value : 'something else'
 }

@@ -1,5 +1,4 @@
 // The service as a process: a server that listens, takes up new tokens and certificates, and stops gracefully.
-import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
@@ -93,7 +92,7 @@ function takeUpNewFiles(app: FastifyInstance, tokens: Tokens, configuration: Con
   watch('tokens', [tokensFile], async () => tokens.replace(await readTokens(configuration)))
   watch('certificates', [tlsCertFile, tlsKeyFile, tlsClientCaFile], async () => {
     const tls = await readTls(configuration)
-    if (tls !== undefined) (app.server as Server).setSecureContext(tls)
+    if (tls !== undefined) app.exchange(tls)
   })
 }
 

@@ -1,5 +1,5 @@
 // The hook service: HTTP around the pure functions of the definitions. It knows no kind by name.
-import { randomUUID } from 'node:crypto'
+import { randomUUID, X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
@@ -8,7 +8,8 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type pino from 'pino'
 import type { Credentials } from '../sdk/credentials.ts'
 import { type Definition, hookName, type Settings } from '../sdk/definition.ts'
-import { type Authentication, authenticator, createTokens, type Tokens } from './authentication.ts'
+import { addAdmission, admissionHooksOf, type Quotas } from './admission.ts'
+import { type Authentication, authenticator, certificateCheck, createTokens, type Tokens } from './authentication.ts'
 import { readBody } from './body.ts'
 import type { Build } from './build.ts'
 import { createCapacity, defaultLimits, type Limits } from './capacity.ts'
@@ -26,10 +27,17 @@ export interface ServerOptions {
   environment: { credentials: Credentials; settings: Settings }
   /** Who may call the hooks; 'none' has to be said. */
   authentication: Authentication
+  /**
+   * Serves what the API server asks (admission, conversion): to anybody, since it can rarely show anything, or to those
+   * with a client certificate. Not served unless given.
+   */
+  admission?: 'open' | 'mtls'
+  /** What a resource would take of its namespace's quotas. Closed with the server. */
+  quotas?: Quotas
   /** Those that `authentication: 'token'` accepts. */
   tokens?: Tokens
   limits?: Partial<Limits>
-  /** Serves HTTPS. To exchange certificates later: `(app.server as https.Server).setSecureContext`. */
+  /** Serves HTTPS. `app.exchange()` takes another certificate later. */
   tls?: SecureContextOptions
   /** What runs: told by /version, and part of every ETag. A build of its own unless given. */
   build?: Build
@@ -82,19 +90,27 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request, payload, done) => readBody(request, payload, limits.bodyBytes, done))
   app.decorateRequest('held', false)
+  app.decorateRequest('outcome', undefined)
   app.decorateRequest('span', undefined)
   app.decorate('stop', capacity.stop)
+  const certify = ({ cert }: SecureContextOptions) => metrics.certified(expiryOf(cert))
+  if (tls !== undefined) certify(tls)
+  app.decorate('exchange', (next: SecureContextOptions) => {
+    if (!(app.server instanceof https.Server)) throw new Error('this server does not speak TLS')
+    app.server.setSecureContext(next)
+    certify(next)
+  })
   app.addHook('preClose', async () => capacity.stop())
   app.addHook('onClose', async () => {
     capacity.close()
-    await Promise.all([options.events?.close(), options.traces?.close()])
+    await Promise.all([options.events?.close(), options.quotas?.close(), options.traces?.close()])
   })
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-request-id', request.id)
     // A caller that keeps its connection would keep a stopping server alive, and never come to another copy.
     if (capacity.stopping()) reply.header('connection', 'close')
   })
-  answerErrors(app, () => routesOf(definitions, options.metricsApart === true))
+  answerErrors(app, () => routesOf(options))
   const probed = { build, capacity, metrics, definitions }
   addProbes(app, probed)
   app.decorate('probes', options.metricsApart ? await probeServer(app, probed) : undefined)
@@ -112,6 +128,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   }
   for (const definition of definitions) {
     for (const hook of hooksOf(definition)) addHook(app, definition, hook, service)
+    if (definition.controller === 'composite' && options.admission !== undefined) {
+      const guard = options.admission === 'mtls' ? [certificateCheck(app)] : []
+      addAdmission(app, definition, { ...service, guard, quotas: options.quotas })
+    }
   }
   await app.ready()
   return app
@@ -129,9 +149,17 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** From now on hooks are answered 429 and /readyz says so. */
     stop(): void
+    /** New connections get this certificate from now on, and are asked for one of these authorities. */
+    exchange(tls: SecureContextOptions): void
     /** The second server of `metricsApart`. */
     probes: FastifyInstance | undefined
   }
+}
+
+// Of a chain the first certificate counts, which is what X509Certificate reads.
+function expiryOf(cert: SecureContextOptions['cert']): Date {
+  const [first] = [cert].flat()
+  return first === undefined ? new Date(0) : new Date(new X509Certificate(first).validTo)
 }
 
 // The second server: it closes with the first.
@@ -161,10 +189,19 @@ function noSchemas(): never {
 
 const quiet = new LogController({ disableRequestLogging: true, requestIdLogLabel: 'reqId' })
 
-function routesOf(definitions: readonly Definition[], metricsApart: boolean): string {
+function routesOf({ definitions, metricsApart, admission }: ServerOptions): string {
   const hooks = definitions.map((definition) => `/hooks/${hookName(definition)}/{${hooksOf(definition).join(',')}}`)
-  const posts = hooks.length === 0 ? '' : `POST ${hooks.join(', ')} and `
-  return `there is ${posts}GET /healthz, /readyz, ${metricsApart ? '' : '/metrics, '}/version`
+  const reviews = admission === undefined ? [] : definitions.flatMap(admissionRoutesOf)
+  const posts = [...hooks, ...reviews]
+  const all = posts.length === 0 ? '' : `POST ${posts.join(', ')} and `
+  return `there is ${all}GET /healthz, /readyz, ${metricsApart ? '' : '/metrics, '}/version`
+}
+
+function admissionRoutesOf(definition: Definition): string[] {
+  if (definition.controller !== 'composite') return []
+  const name = hookName(definition)
+  const reviews = `/admission/${name}/{${admissionHooksOf(definition).join(',')}}`
+  return definition.conversions === undefined ? [reviews] : [reviews, `/conversion/${name}`]
 }
 
 function loggerOf({ logger, logLevel = 'info' }: ServerOptions): FastifyBaseLogger {

@@ -23,9 +23,13 @@ export function conditionOf(status: unknown, type: string): Stated | undefined {
   return conditions?.find((condition) => condition.type === type)
 }
 
-/** Whether a hold is one that the status does not tell of already. A decorated object's status tells nothing. */
+/** Whether a hold is one that the status, or on a decorated object the annotation, does not tell of already. */
 export function isNewHold({ hold, subject, response }: Story): boolean {
   if (hold === undefined) return false
+  if ('attachments' in response) {
+    const before = subject.metadata.annotations ?? {}
+    return Object.entries(response.annotations ?? {}).some(([key, value]) => before[key] !== value)
+  }
   const before = conditionOf(subject.status, 'Stalled')
   const after = conditionOf(response.status, 'Stalled')
   return before?.status !== 'True' || before.reason !== after?.reason || before.message !== after?.message

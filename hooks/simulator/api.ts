@@ -1,13 +1,15 @@
-// The simulated API server over HTTP, for curl and kubectl: discovery, lists, objects, writes. No watches.
+// The simulated API server over HTTP, for curl and kubectl: discovery, lists, watches, objects, writes, tables.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { isRecord, type KubernetesObject } from '../sdk/kubernetes.ts'
-import { apiError, badRequest, isApiError, messageOf, notFound } from './errors.ts'
+import { discovery } from './discovery.ts'
+import { type ApiError, apiError, badRequest, isApiError, messageOf, notFound } from './errors.ts'
 import { at } from './json.ts'
-import type { Resource } from './resources.ts'
+import { groupResource, type Resource } from './resources.ts'
 import { selectorOf } from './selectors.ts'
 import type { Simulator } from './simulator.ts'
-import type { Propagation } from './store.ts'
+import type { Change, Propagation } from './store.ts'
+import { tableOf } from './table.ts'
 
 export interface ApiFacade {
   /** `http://127.0.0.1:8001` */
@@ -24,35 +26,39 @@ export async function serveApi(simulator: Simulator, port = 0): Promise<ApiFacad
 }
 
 async function answer(simulator: Simulator, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://localhost')
+  const steps = url.pathname.split('/').filter((step) => step !== '')
+  let target: Target | undefined
   try {
-    const body = await respond(simulator, request)
-    send(response, request.method === 'POST' ? 201 : 200, body)
+    const found = discovery(simulator.store.resources.all(), steps)
+    if (found !== undefined) return send(response, 200, found)
+    target = targetOf(simulator, steps)
+    if (target.name === undefined && url.searchParams.get('watch') === 'true') {
+      return watch(simulator, target, url, request, response)
+    }
+    const body = await respond(simulator, target, url, request)
+    send(response, request.method === 'POST' ? 201 : 200, presented(simulator, target, request, body))
   } catch (error) {
     const known = isApiError(error) ? error : apiError(500, 'InternalError', messageOf(error))
-    const details = { causes: known.causes }
-    send(response, known.code, {
-      apiVersion: 'v1',
-      kind: 'Status',
-      status: 'Failure',
-      message: known.message,
-      reason: known.reason,
-      details,
-      code: known.code,
-    })
+    send(response, known.code, statusOf(known, target))
   }
+}
+
+/** metav1.Status. What it is about makes kubectl's sentence. */
+function statusOf({ message, reason, code, causes }: ApiError, target: Target | undefined) {
+  const about =
+    target === undefined
+      ? {}
+      : { group: target.resource.group, kind: target.resource.kind, ...(target.name && { name: target.name }) }
+  return { apiVersion: 'v1', kind: 'Status', status: 'Failure', message, reason, details: { ...about, causes }, code }
 }
 
 function send(response: ServerResponse, code: number, body: unknown): void {
   response.writeHead(code, { 'content-type': 'application/json' }).end(`${JSON.stringify(body, undefined, 2)}\n`)
 }
 
-async function respond(simulator: Simulator, request: IncomingMessage): Promise<unknown> {
-  const url = new URL(request.url ?? '/', 'http://localhost')
-  const steps = url.pathname.split('/').filter((step) => step !== '')
-  const found = discovery(simulator, steps)
-  if (found !== undefined) return found
-  const target = targetOf(simulator, steps)
-  const { type, name, namespace, subresource } = target
+async function respond(simulator: Simulator, target: Target, url: URL, request: IncomingMessage): Promise<unknown> {
+  const { type, resource, name, namespace, subresource } = target
   if (name === undefined) {
     if (request.method === 'POST') {
       const object = objectOf(await bodyOf(request))
@@ -61,25 +67,26 @@ async function respond(simulator: Simulator, request: IncomingMessage): Promise<
         metadata: { ...object.metadata, ...(namespace === undefined ? {} : { namespace }) },
       })
     }
-    const matches = selectorOf(queryLabels(url.searchParams.get('labelSelector')), 'everything')
-    const items = (await simulator.list(type, namespace === undefined ? {} : { namespace })).filter(({ metadata }) =>
-      matches(metadata.labels),
-    )
-    return { apiVersion: type.apiVersion, kind: `${type.kind}List`, metadata: { resourceVersion: '' }, items }
+    const isWanted = filterOf(target, url)
+    const items = (await simulator.list(type, namespace === undefined ? {} : { namespace })).filter(isWanted)
+    const metadata = { resourceVersion: newest(simulator) }
+    return { apiVersion: type.apiVersion, kind: `${type.kind}List`, metadata, items }
   }
   const reference = { ...type, name, ...(namespace === undefined ? {} : { namespace }) }
+  const asAsked = (object: KubernetesObject) => (subresource === 'scale' ? scaleOf(object, resource) : object)
   switch (request.method) {
     case 'GET': {
       const object = await simulator.get(reference)
-      if (object === undefined) throw notFound(target.resource.plural, name)
-      return object
+      if (object === undefined) throw notFound(groupResource(resource), name)
+      return asAsked(object)
     }
-    case 'PUT':
-      return simulator.store
-        .client('user')
-        .update(objectOf(await bodyOf(request)), subresource === 'status' ? 'status' : undefined)
+    case 'PUT': {
+      const body = await bodyOf(request)
+      if (subresource === 'scale') return asAsked(await simulator.patch(reference, { spec: body.spec }, 'scale'))
+      return simulator.store.client('user').update(objectOf(body), subresource)
+    }
     case 'PATCH':
-      return simulator.patch(reference, await bodyOf(request), subresource)
+      return asAsked(await simulator.patch(reference, await bodyOf(request), subresource))
     case 'DELETE': {
       const propagation =
         url.searchParams.get('propagationPolicy') ?? at(await bodyOf(request, {}), 'propagationPolicy') ?? 'Background'
@@ -88,6 +95,76 @@ async function respond(simulator: Simulator, request: IncomingMessage): Promise<
     }
     default:
       throw apiError(405, 'MethodNotAllowed', `${request.method} is not served here`)
+  }
+}
+
+/** A line a change, from the resourceVersion that the caller has listed; without one, from what there is now. */
+function watch(
+  simulator: Simulator,
+  target: Target,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const isWanted = filterOf(target, url)
+  const { apiVersion } = target.type
+  const tell = (type: Change['type'], stored: KubernetesObject) => {
+    if (simulator.store.resources.byKind(stored) !== target.resource || !isWanted(stored)) return
+    const object = presented(simulator, target, request, { ...stored, apiVersion })
+    response.write(`${JSON.stringify({ type, object })}\n`)
+  }
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.flushHeaders()
+  const streamsList = url.searchParams.get('sendInitialEvents') === 'true'
+  const since = streamsList ? 0 : Number(url.searchParams.get('resourceVersion') || '0')
+  for (const object of simulator.store.all()) {
+    if (versionNumber(object) > since) tell(since === 0 ? 'ADDED' : 'MODIFIED', object)
+  }
+  if (streamsList) {
+    const metadata = { resourceVersion: newest(simulator), annotations: { 'k8s.io/initial-events-end': 'true' } }
+    response.write(`${JSON.stringify({ type: 'BOOKMARK', object: { ...target.type, metadata } })}\n`)
+  }
+  response.on(
+    'close',
+    simulator.store.watch(({ type, object }) => tell(type, object)),
+  )
+}
+
+function newest({ store }: Simulator): string {
+  return String(Math.max(0, ...store.all().map(versionNumber)))
+}
+
+function versionNumber({ metadata }: KubernetesObject): number {
+  return Number(metadata.resourceVersion ?? 0)
+}
+
+/** Which objects a list or a watch is about. */
+function filterOf({ namespace }: Target, { searchParams }: URL): (object: KubernetesObject) => boolean {
+  const hasLabels = selectorOf(queryLabels(searchParams.get('labelSelector')), 'everything')
+  const name = /(?:^|,)metadata\.name==?([^,]+)/.exec(searchParams.get('fieldSelector') ?? '')?.[1]
+  return ({ metadata }) =>
+    (namespace === undefined || metadata.namespace === namespace) &&
+    (name === undefined || metadata.name === name) &&
+    hasLabels(metadata.labels)
+}
+
+/** As a table, where kubectl asks for one and the kind says what to show. */
+function presented(simulator: Simulator, { resource, type }: Target, request: IncomingMessage, body: unknown): unknown {
+  if (!request.headers.accept?.includes('as=Table')) return body
+  return tableOf(body, resource, type.apiVersion, simulator.clock.now()) ?? body
+}
+
+/** autoscaling/v1 Scale. */
+function scaleOf(object: KubernetesObject, { scale }: Resource) {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
+  const number = (path = '') => at(object, ...path.split('.').slice(1))
+  const selector = number(scale?.selector)
+  return {
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: number(scale?.spec) },
+    status: { replicas: number(scale?.status) ?? 0, ...(typeof selector === 'string' && { selector }) },
   }
 }
 
@@ -116,50 +193,6 @@ function targetOf(simulator: Simulator, steps: readonly string[]): Target {
     ...(namespaced ? { namespace: rest[1] ?? '' } : {}),
     ...(name === undefined ? {} : { name }),
     ...(subresource === undefined ? {} : { subresource }),
-  }
-}
-
-function discovery(simulator: Simulator, steps: readonly string[]): unknown {
-  const all = simulator.store.resources.all()
-  const path = steps.join('/')
-  if (path === 'version') return { major: '1', minor: '36', gitVersion: 'v1.36.0-simulated' }
-  if (path === 'api') return { kind: 'APIVersions', versions: ['v1'] }
-  if (path === 'apis') {
-    const groups = Map.groupBy(
-      all.filter(({ group }) => group !== ''),
-      ({ group }) => group,
-    )
-    const versionsOf = (group: string, members: readonly Resource[]) => {
-      const versions = [...new Set(members.flatMap((member) => member.versions))]
-      return versions.map((version) => ({ groupVersion: `${group}/${version}`, version }))
-    }
-    return {
-      kind: 'APIGroupList',
-      apiVersion: 'v1',
-      groups: [...groups].map(([name, members]) => ({
-        name,
-        versions: versionsOf(name, members),
-        preferredVersion: versionsOf(name, members)[0],
-      })),
-    }
-  }
-  const groupVersion =
-    path === 'api/v1' ? 'v1' : steps[0] === 'apis' && steps.length === 3 ? `${steps[1]}/${steps[2]}` : undefined
-  if (groupVersion === undefined) return undefined
-  const [group, version] = groupVersion.includes('/') ? groupVersion.split('/') : ['', groupVersion]
-  const members = all.filter((resource) => resource.group === group && resource.versions.includes(version ?? ''))
-  const verbs = ['create', 'delete', 'get', 'list', 'patch', 'update']
-  return {
-    kind: 'APIResourceList',
-    apiVersion: 'v1',
-    groupVersion,
-    resources: members.map(({ plural, kind, namespaced }) => ({
-      name: plural,
-      singularName: kind.toLowerCase(),
-      namespaced,
-      kind,
-      verbs,
-    })),
   }
 }
 

@@ -363,7 +363,10 @@ function defaultVolume(volume: Values): void {
   fieldRefs(volume.downwardAPI)
   if (isRecord(volume.hostPath)) fill(volume.hostPath, { type: '' })
   const claim = at(volume, 'ephemeral', 'volumeClaimTemplate')
-  if (isRecord(claim)) fill(ensureRecord(claim, 'spec'), { volumeMode: 'Filesystem' })
+  if (isRecord(claim)) {
+    ensureRecord(claim, 'metadata')
+    fill(ensureRecord(claim, 'spec'), { volumeMode: 'Filesystem' })
+  }
 }
 
 function fieldRefs(source: unknown): void {

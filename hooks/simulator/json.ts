@@ -47,8 +47,9 @@ export function stringsOf(value: unknown): Record<string, string> {
 export function copy<T>(value: T): T {
   if (Array.isArray(value)) return value.map((item) => copy(item) ?? null) as T
   if (typeof value !== 'object' || value === null) return value
+  const source = value as Record<string, unknown>
   const result: Record<string, unknown> = {}
-  for (const [key, inner] of Object.entries(value)) if (inner !== undefined) result[key] = copy(inner)
+  for (const key in source) if (source[key] !== undefined) result[key] = copy(source[key])
   return result as T
 }
 
@@ -83,9 +84,10 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
 
 /** JSON as Go's encoding/json writes it: keys sorted, `<`, `>` and `&` escaped. */
 export function goJson(value: unknown): string {
-  const escapes: Record<string, string> = { '<': '\\u003c', '>': '\\u003e', '&': '\\u0026' }
   return JSON.stringify(sorted(value)).replace(/[<>&]/g, (character) => escapes[character] ?? character)
 }
+
+const escapes: Record<string, string> = { '<': '\\u003c', '>': '\\u003e', '&': '\\u0026' }
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)

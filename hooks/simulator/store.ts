@@ -20,6 +20,7 @@ import {
 import { at, copy, ensureRecord, freeze, mergePatch, numberAt, recordAt, textAt } from './json.ts'
 import { checkMetadata } from './names.ts'
 import { managedFieldsAfter } from './ownership.ts'
+import { chargeQuotas } from './quota.ts'
 import { createResources, groupKind, groupResource, type Resource, type Resources } from './resources.ts'
 import { type CustomResourceSchema, compileSchema } from './schema.ts'
 import { allocate } from './services.ts'
@@ -117,7 +118,7 @@ export function createStore(clock: Clock): Store {
   }
   const put = (resource: Resource, object: KubernetesObject, previous?: KubernetesObject): KubernetesObject => {
     object.metadata.resourceVersion = String(++version)
-    const stored = freeze({ ...object, apiVersion: storedVersion(resource, object) })
+    const stored = freeze({ ...object, apiVersion: storedVersion(resource) })
     tableOf(resource).set(keyOf(stored.metadata), stored)
     notify(previous === undefined ? { type: 'ADDED', object: stored } : { type: 'MODIFIED', object: stored, previous })
     return stored
@@ -188,9 +189,19 @@ export function createStore(clock: Clock): Store {
     if (name !== '' && tableOf(resource).has(keyOf(object.metadata))) throw alreadyExists(groupResource(resource), name)
     admission(object, [...tableOf(resourceFor(storageClass)).values()])
     admit(resource, object)
+    charge(resource, object)
     const after = put(resource, object)
     told({ verb: 'create', by, reference: referenceOf(after), after })
     return after
+  }
+  const charge = (resource: Resource, object: KubernetesObject) => {
+    const quotas = tableOf(resourceFor(quotaType))
+    const { namespace } = object.metadata
+    if (namespace === undefined || quotas.size === 0) return
+    const there = [...quotas.values()].filter((quota) => quota.metadata.namespace === namespace)
+    for (const quota of chargeQuotas(object, resource, there)) {
+      put(resourceFor(quotaType), quota, find(referenceOf(quota)))
+    }
   }
   const checkNamespace = (namespace: string, resource: string, name: string) => {
     const found = find({ apiVersion: 'v1', kind: 'Namespace', name: namespace })
@@ -441,8 +452,8 @@ function nested(steps: readonly string[], value: unknown): unknown {
   return steps.reduceRight<unknown>((inner, step) => ({ [step]: inner }), value)
 }
 
-function storedVersion(resource: Resource, object: KubernetesObject): string {
-  return resource.group === '' ? resource.version : `${resource.group}/${resource.version}` || object.apiVersion
+function storedVersion({ group, version }: Resource): string {
+  return group === '' ? version : `${group}/${version}`
 }
 
 /** The object as read in a version: conversion strategy None changes apiVersion and nothing else. */
@@ -475,6 +486,7 @@ function admission(object: KubernetesObject, classes: readonly KubernetesObject[
   if (usual !== undefined) ensureRecord(object, 'spec').storageClassName ??= usual.metadata.name
 }
 
+const quotaType = { apiVersion: 'v1', kind: 'ResourceQuota' }
 const storageClass = { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass' }
 
 /** PersistentVolumeClaimResize: only where the class lets volumes grow. */

@@ -7,6 +7,7 @@ import t from 'tap'
 import { createScreen } from '../../hooks/cli/demo/screen.ts'
 import { type TourCluster, tour } from '../../hooks/cli/demo/tour.ts'
 import { demo as demoIn } from '../../hooks/cli/demo.ts'
+import { database } from '../../hooks/kinds/database/index.ts'
 import { recordingShell } from './shell.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -42,7 +43,9 @@ t.test('the tour happens, each step told in a line, and ends by itself without a
   t.equal(await demo.ended, 0, demo.text())
   const text = demo.text()
   t.match(text, /operator-hooks answers a simulated Metacontroller at http:\/\/127\.0\.0\.1:\d+/)
-  for (const step of ['created', 'drift repaired', 'scaled up', 'refused', 'deleted']) t.match(text, `✓ ${step}: `)
+  for (const step of ['created', 'drift repaired', 'scaled up', 'refused', 'canary', 'rolled back', 'deleted']) {
+    t.match(text, `✓ ${step}: `)
+  }
   t.notMatch(text, '✗')
   t.match(
     text,
@@ -113,6 +116,7 @@ t.test('a step that does not happen is told, and the others go on', async (t) =>
     patch: async () => parent,
     delete: async () => undefined,
     pass: async () => undefined,
+    behave: async () => undefined,
   }
   let now = 0
   const steps = await tour({
@@ -131,6 +135,14 @@ t.test('a step that does not happen is told, and the others go on', async (t) =>
   )
   t.match(shell.output(), '✗ create did not happen: waited 120 s for 1 ready resources')
   t.match(shell.output(), '✗ refusal did not happen: the API server let the storage shrink')
+})
+
+t.test('it ends with 1 when a step did not happen', async (t) => {
+  const stubborn = { ...database, finalize: () => ({ hold: { reason: 'Never', message: 'it never lets go' } }) }
+  const shell = { ...recordingShell(), definitions: [stubborn] }
+  t.equal(await demoIn(['--port', '0'], shell), 1)
+  t.match(shell.output(), '✓ refused: ')
+  t.match(shell.output(), '✗ deletion did not happen: waited 120 s for Database/')
 })
 
 t.test('on a terminal the picture moves in its place and fits', (t) => {

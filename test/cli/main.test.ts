@@ -34,10 +34,14 @@ t.test('every command is listed and explains itself', async (t) => {
   t.equal(code, 0)
   const commands = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = '']) => name)
   t.same([...commands].sort(), [
+    'abort',
+    'analyze',
+    'certificate',
     'controllers',
     'crds',
     'demo',
     'plan',
+    'promote',
     'render',
     'replay',
     'serve',
@@ -93,9 +97,10 @@ t.test('the version tells what is installed', async (t) => {
 })
 
 t.test('the fixtures are answered', async (t) => {
-  const { code, stdout } = await run(['replay', 'test/fixtures/database'])
+  const { code, stdout } = await run(['replay', 'test/fixtures/database', 'test/fixtures/webapp'])
   t.equal(code, 0, stdout)
   t.match(stdout, /database\/finalize answered/)
+  t.match(stdout, /webapp\/customize answered/)
 })
 
 t.test('a reader that goes away is no error', async (t) => {

@@ -149,7 +149,9 @@ t.test('an invalid spec is refused before anything is asked', async (t) => {
   t.equal(code, 1)
   t.match(errors, '<stdin>:6:13: error: spec.replicas: 9: must be at most 5')
   const { output } = await planned(text('  replicas: 9\n'), '--observed', '/dev/null', '-o', 'json')
-  t.match(JSON.parse(output), { refused: [{ field: 'spec.replicas', message: 'must be at most 5' }] })
+  t.match(JSON.parse(output), {
+    refused: [{ field: 'spec.replicas', message: 'must be at most 5', file: '<stdin>', line: 6 }],
+  })
 })
 
 t.test('a name that somebody else holds blocks a child, and is left alone', async (t) => {

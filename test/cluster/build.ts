@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
 /** Paths of everything a control plane runs, each with the arguments that come before its own. */
@@ -135,7 +135,7 @@ async function ensureBuilt(name: keyof typeof recipes, env: NodeJS.ProcessEnv): 
   const source = join(import.meta.dirname, 'go', name)
   const version = moduleVersion(source, recipes[name].module)
   const entry = `${name}-${version}-${fingerprint(source)}-${process.platform}-${process.arch}`
-  const folder = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'operator-hooks', entry)
+  const folder = join(cacheFolder(env), entry)
   if (existsSync(folder)) return folder
   mkdirSync(dirname(folder), { recursive: true })
   const release = await lock(`${folder}.lock`, name)
@@ -146,6 +146,10 @@ async function ensureBuilt(name: keyof typeof recipes, env: NodeJS.ProcessEnv): 
     release()
   }
   return folder
+}
+
+function cacheFolder(env: NodeJS.ProcessEnv): string {
+  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'operator-hooks')
 }
 
 async function build(
@@ -176,6 +180,82 @@ async function build(
   renameSync(partial, folder)
 }
 
+/** The YAML files of the CRDs of each optional API, as its own project ships them, by the name of its decorator. */
+export type OptionalCrds = Readonly<Record<keyof typeof optionalApis, readonly string[]>>
+
+/**
+ * The CRDs of the optional APIs, from the Go modules that go/crds/go.mod pins. Fetched once (some 100 MB), then kept in
+ * the cache like the binaries.
+ */
+export async function ensureCrds(env: NodeJS.ProcessEnv = process.env): Promise<OptionalCrds> {
+  const source = join(import.meta.dirname, 'go', 'crds')
+  const folder = join(cacheFolder(env), `crds-${fingerprint(source, [JSON.stringify(optionalApis)])}`)
+  if (!existsSync(folder)) {
+    mkdirSync(dirname(folder), { recursive: true })
+    const release = await lock(`${folder}.lock`, 'crds')
+    try {
+      if (!existsSync(folder)) await fetchCrds(source, folder, env)
+    } finally {
+      release()
+    }
+  }
+  const kept = Object.entries(optionalApis).map(([name, { files }]) => [
+    name,
+    files.map((file) => join(folder, basename(file))),
+  ])
+  return Object.fromEntries(kept) as OptionalCrds
+}
+
+/** Where each project keeps its CRDs: the module, and the files that hold what a decorator makes or reads. */
+const optionalApis = {
+  'prometheus-operator': {
+    module: 'github.com/prometheus-operator/prometheus-operator',
+    files: ['servicemonitors', 'podmonitors', 'prometheusrules'].map(
+      (plural) => `example/prometheus-operator-crd/monitoring.coreos.com_${plural}.yaml`,
+    ),
+  },
+  'gateway-api': {
+    module: 'sigs.k8s.io/gateway-api',
+    files: ['config/crd/standard/gateway.networking.k8s.io_httproutes.yaml'],
+  },
+  'cert-manager': {
+    module: 'github.com/cert-manager/cert-manager',
+    files: ['deploy/crds/cert-manager.io_certificates.yaml'],
+  },
+  keda: { module: 'github.com/kedacore/keda/v2', files: ['config/crd/bases/keda.sh_scaledobjects.yaml'] },
+  'volume-snapshots': {
+    module: 'github.com/kubernetes-csi/external-snapshotter/client/v8',
+    files: ['config/crd/snapshot.storage.k8s.io_volumesnapshots.yaml'],
+  },
+  velero: { module: 'github.com/vmware-tanzu/velero', files: ['config/crd/v1/bases/velero.io_schedules.yaml'] },
+  istio: { module: 'istio.io/api', files: ['kubernetes/customresourcedefinitions.gen.yaml'] },
+  'external-secrets': {
+    module: 'github.com/external-secrets/external-secrets',
+    files: ['config/crds/bases/external-secrets.io_externalsecrets.yaml'],
+  },
+} as const
+
+async function fetchCrds(source: string, folder: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const goEnv = { ...env, GOFLAGS: '-mod=readonly', GOWORK: 'off' }
+  requireGo(source, goEnv)
+  const apis = Object.values(optionalApis)
+  const wanted = apis.map(({ module }) => `${module}@${moduleVersion(source, module)}`)
+  const done = progress('fetching the CRDs of the optional APIs, once')
+  const { code, output } = await run('go', ['mod', 'download', '-json', ...wanted], source, goEnv)
+  done(code === 0)
+  if (code !== 0) throw new Error(`go mod download ${wanted.join(' ')} failed:\n${output.slice(-4000)}`)
+  const folders = new Map([...output.matchAll(/"Path": "(.*)"[^}]*"Dir": "(.*)"/g)].map(([, path, at]) => [path, at]))
+  const partial = `${folder}.partial`
+  rmSync(partial, { recursive: true, force: true })
+  mkdirSync(partial)
+  for (const { module, files } of apis) {
+    const at = folders.get(module)
+    if (at === undefined) throw new Error(`go mod download did not say where ${module} is:\n${output.slice(-4000)}`)
+    for (const file of files) writeFileSync(join(partial, basename(file)), readFileSync(join(at, file)))
+  }
+  renameSync(partial, folder)
+}
+
 /** The version that go.mod pins a module to; a `replace` counts before a `require`. */
 function moduleVersion(source: string, module: string): string {
   const lines = readFileSync(join(source, 'go.mod'), 'utf8').split('\n')
@@ -186,8 +266,9 @@ function moduleVersion(source: string, module: string): string {
   return version
 }
 
-function fingerprint(source: string): string {
+function fingerprint(source: string, further: readonly string[] = []): string {
   const hash = createHash('sha256')
+  for (const text of further) hash.update(text)
   for (const file of ['go.mod', 'go.sum', 'main.go']) {
     const path = join(source, file)
     if (existsSync(path)) hash.update(file).update(readFileSync(path))

@@ -9,7 +9,7 @@ import { customResourceDefinition } from '../../hooks/generate/crd.ts'
 import { controllerRbac, eventsRbac, metacontrollerRbac, userRbac } from '../../hooks/generate/rbac.ts'
 import { readSamples } from '../../hooks/generate/samples.ts'
 import { toYaml } from '../../hooks/generate/yaml.ts'
-import { definitions } from '../../hooks/kinds/index.ts'
+import { definitions, suite } from '../../hooks/kinds/index.ts'
 import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { monitored, specimen, validSpec } from '../generate/specimen.ts'
 import { isApiError } from './client.ts'
@@ -21,7 +21,7 @@ t.teardown(() => plane.stop())
 const { client } = plane
 
 const strict = '?fieldValidation=Strict'
-const all = [...definitions, specimen, monitored]
+const all = [...suite, specimen, monitored]
 const composites = [...definitions, specimen].filter((definition) => definition.controller === 'composite')
 const namespace = 'default'
 

@@ -22,7 +22,9 @@ async function demo(...args: string[]): Promise<{ code: unknown; text: string }>
 t.test('every step of the tour happens', async (t) => {
   const { code, text } = await demo('--port', '0')
   t.equal(code, 0, text)
-  for (const step of ['created', 'drift repaired', 'scaled up', 'refused', 'deleted']) t.match(text, `✓ ${step}: `)
+  for (const step of ['created', 'drift repaired', 'scaled up', 'refused', 'canary', 'rolled back', 'deleted']) {
+    t.match(text, `✓ ${step}: `)
+  }
   t.match(text, /operator-hooks answers Metacontroller at/)
   t.match(text, /StatefulSet\/test-postgres 3\/3 ready/)
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(text)?.[0]

@@ -81,6 +81,7 @@ t.test('deploy/ works', { timeout: 300_000 }, async (t) => {
       default: overlay('default'),
       'default with events': overlay('default', 'events'),
       tls: overlay('tls'),
+      'tls with admission and quotas': overlay('tls', 'admission', 'quotas', 'events'),
       open: overlay('open'),
     }
     for (const [name, objects] of Object.entries(variants)) {
@@ -107,6 +108,15 @@ t.test('deploy/ works', { timeout: 300_000 }, async (t) => {
     const monitored = overlay('default', 'monitoring', 'certificate')
     t.ok(find(monitored, 'ServiceMonitor'))
     t.equal(monitored.filter(({ kind }) => kind === 'Certificate').length, 2)
+
+    const admitting = overlay('tls', 'certificate', 'admission', 'quotas', 'events')
+    const authority = { annotations: { 'cert-manager.io/inject-ca-from': 'operator-hooks/operator-hooks' } }
+    t.match(find(admitting, 'ValidatingWebhookConfiguration').metadata, authority)
+    t.match(find(admitting, 'CustomResourceDefinition').metadata, authority)
+    t.match(find(admitting, 'NetworkPolicy').spec, {
+      ingress: [{ from: [{}] }, { from: [{}] }, { ports: [{ port: 'hooks' }], from: undefined }],
+      egress: [{ ports: [{ port: 443 }, { port: 6443 }] }],
+    })
   })
 
   await t.test('controllers show a token, and over TLS know the authority', async (t) => {

@@ -1,6 +1,6 @@
 // Puts manifests into a control plane as an administrator would, except that hooks are called where they run here.
 import { existsSync, readdirSync } from 'node:fs'
-import { basename, extname, join } from 'node:path'
+import { basename, extname, join, sep } from 'node:path'
 import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import type { Client } from './client.ts'
 import { eventsUser, metacontrollerUser } from './controlplane.ts'
@@ -42,10 +42,14 @@ export async function installSuite(client: Client, { manifests, hookUrl }: Suite
 
 function folderOf(folder: string): KubernetesObject[] {
   if (!existsSync(folder)) return []
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => ['.yaml', '.yml'].includes(extname(file)) && basename(file) !== 'kustomization.yaml')
-    .sort()
-    .flatMap((file) => documents(join(folder, file)))
+  return (
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => ['.yaml', '.yml'].includes(extname(file)) && basename(file) !== 'kustomization.yaml')
+      // Decorators are installed one by one, each by its own folder.
+      .filter((file) => file.split(sep)[0] !== 'decorators')
+      .sort()
+      .flatMap((file) => documents(join(folder, file)))
+  )
 }
 
 function isController(kind: string): boolean {

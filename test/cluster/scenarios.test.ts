@@ -13,7 +13,13 @@ const cluster = await createControlPlaneCluster({
     command: process.execPath,
     args: [`${root}hooks/main.ts`, 'serve', '--auth=none', `--credential-keys-file=${keys}`, '--events'],
   },
-  manifests: [`${root}crds`, `${root}metacontroller`, `${root}deploy/generated/rbac`, `${root}deploy/generated/events`],
+  manifests: [
+    `${root}crds`,
+    `${root}metacontroller`,
+    `${root}metacontroller/decorators/tenancy`,
+    `${root}deploy/generated/rbac`,
+    `${root}deploy/generated/events`,
+  ],
 })
 t.teardown(() => cluster.stop())
 

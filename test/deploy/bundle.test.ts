@@ -80,6 +80,25 @@ t.test('every package in it is there with its licence', async (t) => {
   t.same(nameless, [], 'each states which')
 })
 
+t.test('what the image is built from is let through to the build', async (t) => {
+  const sources = Object.keys(first.metafile.inputs).filter(
+    (path) => /^[\w.]/.test(path) && !path.includes('node_modules/'),
+  )
+  t.ok(sources.length > 20)
+  const ignored = readFileSync(join(root, '.dockerignore'), 'utf8').split('\n')
+  t.ok(ignored.includes('*'), 'all else is kept out')
+  const allowed = ignored.filter((line) => line.startsWith('!')).map((line) => line.slice(1))
+  const missing = [...sources, 'scripts/build.ts', 'scripts/warm.mjs', 'package-lock.json', 'LICENSE', '.npmrc'].filter(
+    (path) => !allowed.some((one) => path === one || path.startsWith(`${one}/`)),
+  )
+  t.same(missing, [])
+  const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8')
+  for (const [, image = ''] of dockerfile.matchAll(/^ARG \w+_IMAGE=(.*)$/gm)) {
+    t.match(image, /^[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}$/, 'base images are pinned')
+  }
+  t.match(dockerfile, /\nUSER 65532:65532\n/, 'a number, so that runAsNonRoot can be checked')
+})
+
 t.test('it exports the handler that Lambda calls', async (t) => {
   const bundle = (await import(pathToFileURL(join(first.outdir, 'operator-hooks.mjs')).href)) as { handler?: unknown }
   t.type(bundle.handler, 'function')

@@ -9,7 +9,7 @@ import type { Shell } from '../../hooks/cli/shell.ts'
 import { compareFiles } from '../../hooks/generate/files.ts'
 import { generateAll } from '../../hooks/generate/index.ts'
 import { readSamples } from '../../hooks/generate/samples.ts'
-import { definitions } from '../../hooks/kinds/index.ts'
+import { suite } from '../../hooks/kinds/index.ts'
 import { recordingShell } from '../cli/shell.ts'
 import { monitored, specimen } from './specimen.ts'
 
@@ -47,8 +47,27 @@ t.test('controllers prints them for where the hooks are', async (t) => {
   t.match(documents(elsewhere), [{ kind: 'DecoratorController', spec: { hooks: { sync: { webhook: { service } } } } }])
 })
 
+t.test('the token that Metacontroller shows is one of a Secret', async (t) => {
+  const { output } = await ran(controllers, 'specimen', '--token-secret', 'hooks/tokens')
+  const [controller] = documents(output)
+  t.same(controller.spec.endpointConfigs, [
+    {
+      host: 'operator-hooks.operator-hooks',
+      authorization: { type: 'Bearer', secretRef: { namespace: 'hooks', name: 'tokens', key: 'token' } },
+    },
+  ])
+})
+
+t.test('one that needs an API which not every cluster has is printed only where it is asked for', async (t) => {
+  const { output } = await ran(controllers)
+  t.same(
+    documents(output).map(({ kind }) => kind),
+    ['CompositeController'],
+  )
+})
+
 t.test('--rbac puts the permissions before the controllers', async (t) => {
-  const { output } = await ran(controllers, '--rbac')
+  const { output } = await ran(controllers, 'specimen', 'monitored-services', '--rbac')
   const kinds = documents(output).map(({ kind }) => kind)
   t.ok(kinds.indexOf('ClusterRoleBinding') < kinds.indexOf('CompositeController'))
   t.ok(kinds.includes('DecoratorController'))
@@ -61,6 +80,8 @@ t.test('mistakes are told with what is right', async (t) => {
     [controllers, ['--url', 'localhost:8080'], /--url takes an address such as http:/],
     [controllers, ['--service', 'hooks'], /--service takes NAMESPACE\/NAME/],
     [controllers, ['--url', 'http://a', '--service', 'a/b'], /either --url or --service/],
+    [controllers, ['--token-secret', 'token'], /--token-secret takes NAMESPACE\/NAME or NAMESPACE\/NAME:KEY/],
+    [controllers, ['--context', 'prod'], /say which cluster --for-cluster is about/],
   ]
   for (const [command, args, message] of cases) {
     const { code, output, errors } = await ran(command, ...args)
@@ -75,7 +96,7 @@ t.test('generate --check exits 1 and names the files when one is not as it shoul
   const generate = (...args: string[]) =>
     spawnSync(process.execPath, [join(root, 'hooks/generate/main.ts'), ...args], { encoding: 'utf8' })
   const samples = readSamples(join(root, 'hooks', 'kinds'))
-  const stale = compareFiles(root, generateAll(definitions, { samples })).map(({ path }) => path)
+  const stale = compareFiles(root, generateAll(suite, { samples })).map(({ path }) => path)
   const { status, stderr } = generate('--check')
   t.equal(status, stale.length > 0 ? 1 : 0)
   t.ok(stale.every((path) => stderr.includes(path)))

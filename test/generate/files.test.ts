@@ -9,14 +9,14 @@ import { compareFiles, writeFiles } from '../../hooks/generate/files.ts'
 import { generateAll } from '../../hooks/generate/index.ts'
 import { readSamples } from '../../hooks/generate/samples.ts'
 import { generatedMark } from '../../hooks/generate/yaml.ts'
-import { definitions } from '../../hooks/kinds/index.ts'
+import { suite } from '../../hooks/kinds/index.ts'
 import { monitored, specimen } from './specimen.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
 t.test('no generated file in the repository is stale (else run npm run generate)', async (t) => {
   const samples = readSamples(join(root, 'hooks', 'kinds'))
-  const differences = compareFiles(root, generateAll(definitions, { samples }))
+  const differences = compareFiles(root, generateAll(suite, { samples }))
   t.same(
     differences.map(({ path, problem }) => `${path}: ${problem}`),
     [],
@@ -24,7 +24,7 @@ t.test('no generated file in the repository is stale (else run npm run generate)
 })
 
 t.test('every CRD is small enough for kubectl apply, which keeps a copy in an annotation', async (t) => {
-  for (const definition of definitions) {
+  for (const definition of suite) {
     if (definition.controller !== 'composite') continue
     const bytes = Buffer.byteLength(JSON.stringify(customResourceDefinition(definition)))
     t.ok(bytes < 200_000, `${definition.kind}: ${bytes} bytes, and annotations have 262144 in all`)

@@ -1,13 +1,15 @@
 // CRDs, controllers and permissions that follow from a definition.
 import t from 'tap'
 import * as z from 'zod'
+import { webhookConfigurations } from '../../hooks/generate/admission.ts'
 import { type Controller, controllerName, controllerOf } from '../../hooks/generate/controllers.ts'
 import { customResourceDefinition } from '../../hooks/generate/crd.ts'
 import { generateAll } from '../../hooks/generate/index.ts'
-import { controllerRbac, eventsRbac, metacontrollerRbac, userRbac } from '../../hooks/generate/rbac.ts'
+import { controllerRbac, eventsRbac, metacontrollerRbac, quotasRbac, userRbac } from '../../hooks/generate/rbac.ts'
 import { type Column, type Composite, composite, type Scale } from '../../hooks/sdk/definition.ts'
 import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { ConfigMap, Job, type ResourceType, Role, Secret } from '../../hooks/sdk/resources.ts'
+import { parcel } from '../sdk/parcel.ts'
 import { monitored, specimen } from './specimen.ts'
 
 t.test('a CRD has every version, its columns, scale and rules', async (t) => {
@@ -43,9 +45,67 @@ t.test('a CRD has every version, its columns, scale and rules', async (t) => {
   t.match(status?.properties?.conditions, { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
 })
 
-t.test('a conversion is written when it is given', async (t) => {
-  const { spec } = customResourceDefinition(specimen, { conversion: { strategy: 'None' } })
-  t.same(spec.conversion, { strategy: 'None' })
+t.test('a kind with conversions has them asked for where the service is', async (t) => {
+  t.same(customResourceDefinition(parcel).spec.conversion, {
+    strategy: 'Webhook',
+    webhook: {
+      conversionReviewVersions: ['v1'],
+      clientConfig: {
+        service: { name: 'operator-hooks', namespace: 'operator-hooks', path: '/conversion/parcel', port: 443 },
+      },
+    },
+  })
+  const { conversion } = customResourceDefinition(parcel, { url: 'https://127.0.0.1:8443/', caBundle: 'LS0t' }).spec
+  t.same(conversion?.webhook.clientConfig, { url: 'https://127.0.0.1:8443/conversion/parcel', caBundle: 'LS0t' })
+  const { conversions } = parcel
+  const stray = { ...parcel, conversions: { v2: conversions?.v1beta1 } }
+  t.throws(() => customResourceDefinition(stray), { message: /^Parcel: conversions has "v2", and must have versions/ })
+  const own = { ...parcel, conversions: { v1: conversions?.v1beta1 } }
+  t.throws(() => customResourceDefinition(own), { message: /other than the stored one/ })
+})
+
+t.test('webhooks are as narrow as can be, and no longer in the way than they must be', async (t) => {
+  const [validating, mutating, ...others] = webhookConfigurations([parcel, specimen, monitored])
+  t.same(others, [])
+  t.same(
+    validating?.webhooks.map(({ name }) => name),
+    ['validate.parcels.test.example.com', 'validate.specimens.test.example.com'],
+  )
+  t.same(
+    mutating?.webhooks.map(({ name }) => name),
+    ['default.parcels.test.example.com'],
+  )
+  t.equal(mutating?.webhooks[0]?.reinvocationPolicy, 'IfNeeded')
+  const [webhook] = validating?.webhooks ?? []
+  t.match(webhook, {
+    clientConfig: { service: { path: '/admission/parcel/validate' } },
+    rules: [
+      {
+        apiGroups: ['test.example.com'],
+        apiVersions: ['v1'],
+        resources: ['parcels'],
+        operations: ['CREATE', 'UPDATE'],
+        scope: 'Namespaced',
+      },
+    ],
+    matchPolicy: 'Equivalent',
+    failurePolicy: 'Ignore',
+    sideEffects: 'None',
+    namespaceSelector: {
+      matchExpressions: [
+        { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['kube-system', 'operator-hooks'] },
+      ],
+    },
+  })
+  t.ok(webhook && webhook.timeoutSeconds <= 5)
+  t.equal(webhookConfigurations([specimen]).length, 1, 'nobody is asked for defaults that there are not')
+  t.same(webhookConfigurations([monitored]), [])
+})
+
+t.test('the service may read quotas, and nothing else, when it is to warn of them', async (t) => {
+  const [role, binding] = quotasRbac()
+  t.same([...permissions(role)], [['/resourcequotas', ['list', 'watch']]])
+  t.match(binding?.subjects, [{ name: 'operator-hooks' }, { name: 'operator-hooks-events' }])
 })
 
 t.test('columns and scale point at fields that exist', async (t) => {

@@ -6,10 +6,12 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { generateAll } from '../../hooks/generate/index.ts'
 import { readSamples } from '../../hooks/generate/samples.ts'
+import { evaluateValidation } from '../../hooks/sdk/admit.ts'
 import { createCredentials } from '../../hooks/sdk/credentials.ts'
-import type { Composite, Decorator } from '../../hooks/sdk/definition.ts'
-import { evaluateComposite, evaluateDecorator } from '../../hooks/sdk/evaluate.ts'
+import type { Composite, Conversion, Decorator, Version } from '../../hooks/sdk/definition.ts'
+import { evaluateComposite } from '../../hooks/sdk/evaluate.ts'
 import type { CompositeRequest } from '../../hooks/sdk/wire.ts'
+import { ask } from '../decorators/ask.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const page = readFileSync(join(root, 'docs', 'writing-a-kind.md'), 'utf8')
@@ -28,7 +30,13 @@ symlinkSync(join(root, 'hooks', 'sdk'), join(folder, 'hooks', 'sdk'))
 const load = async (path: string): Promise<Record<string, unknown>> => import(join(folder, path))
 const { site } = (await load('hooks/kinds/site/index.ts')) as { site: Composite }
 const { finalize } = (await load('hooks/kinds/site/finalize.ts')) as { finalize: Composite['finalize'] }
+const { validate } = (await load('hooks/kinds/site/validate.ts')) as { validate: NonNullable<Composite['validate']> }
+const { v1beta1, conversion } = (await load('hooks/kinds/site/v1beta1.ts')) as {
+  v1beta1: Version
+  conversion: Conversion
+}
 const { budgets } = (await load('hooks/kinds/budgets/index.ts')) as { budgets: Decorator }
+const { siteProbes } = (await load('hooks/kinds/site-probes/index.ts')) as { siteProbes: Decorator }
 
 t.test('the code compiles and is formatted as the project is', { timeout: 120_000 }, async (t) => {
   t.ok(files.size >= 9)
@@ -44,19 +52,28 @@ t.test('the code compiles and is formatted as the project is', { timeout: 120_00
   }
 })
 
-t.test('its test passes', { timeout: 60_000 }, async (t) => {
-  const { status, stdout } = untapped('node', [join(folder, 'test/kinds/site.test.ts')])
-  t.equal(status, 0, stdout)
+t.test('its tests pass', { timeout: 60_000 }, async (t) => {
+  for (const file of ['site.test.ts', 'site-versions.test.ts']) {
+    const { status, stdout } = untapped('node', [join(folder, 'test/kinds', file)])
+    t.equal(status, 0, stdout)
+  }
 })
 
 t.test('everything is generated from it', async (t) => {
   const samples = readSamples(join(folder, 'hooks', 'kinds'))
-  const generated = generateAll([{ ...site, ...(finalize ? { finalize } : {}) }, budgets], { samples })
+  const generated = generateAll([{ ...site, ...(finalize ? { finalize } : {}) }, budgets, siteProbes], { samples })
   t.match(parse(generated.get('crds/example.com_sites.yaml') ?? ''), { spec: { names: { kind: 'Site' } } })
   t.match(parse(generated.get('metacontroller/sites.example.com.yaml') ?? ''), {
     spec: { hooks: { sync: {}, finalize: { webhook: { path: '/hooks/site/finalize' } } } },
   })
   t.ok(generated.has('metacontroller/decorators/deployment-budgets/rbac.yaml'))
+  t.match(parse(generated.get('metacontroller/decorators/deployment-budgets/controller.yaml') ?? ''), {
+    spec: { hooks: { finalize: { webhook: { path: '/hooks/deployment-budgets/finalize' } } } },
+  })
+  t.match(parse(generated.get('metacontroller/decorators/site-probes/controller.yaml') ?? ''), {
+    metadata: { annotations: { 'example.com/prober': 'blackbox-exporter.monitoring:9115' } },
+    spec: { resources: [{ apiVersion: 'example.com/v1', resource: 'sites' }] },
+  })
   t.match(generated.get('docs/api/site.md'), 'kind: Site')
 })
 
@@ -106,27 +123,71 @@ t.test('finalize takes the Service first, then the web servers, then lets go', a
   t.match(step({ 'Deployment.apps/v1': {}, 'Service.v1': {} }), { children: [], finalized: true })
 })
 
+t.test('links that lead nowhere are refused, and held by a sync', async (t) => {
+  const definition = { ...site, validate }
+  const admit = (pages: Record<string, string>) => {
+    const object = { apiVersion: 'example.com/v1', kind: 'Site', metadata: { name: 'hello' }, spec: { pages } }
+    return evaluateValidation(definition, { operation: 'CREATE', object }, environment)
+  }
+  const linked = '<title>Home</title> <a href="about.html">'
+  const { problems } = admit({ 'index.html': linked })
+  t.same(problems, [{ field: 'spec.pages[index.html]', message: 'links to about.html, which is none of the pages' }])
+  t.match(admit({ 'index.html': linked, 'about.html': '' }), { problems: [], warnings: ['about.html has no title'] })
+  const body = /-d '(\{.*?\n\})'/s.exec(page)?.[1]
+  const request = JSON.parse(body ?? '') as CompositeRequest
+  const parent = { ...request.parent, spec: { pages: { 'index.html': linked } } }
+  t.match(evaluateComposite(definition, { ...request, parent }, environment).hold, { reason: 'InvalidSpec' })
+})
+
+t.test('a second version has the API server ask for conversions', async (t) => {
+  const definition = { ...site, versions: { v1beta1, ...site.versions }, conversions: { v1beta1: conversion } }
+  const crd = parse(generateAll([definition]).get('crds/example.com_sites.yaml') ?? '')
+  t.match(crd.spec.conversion, {
+    strategy: 'Webhook',
+    webhook: { clientConfig: { service: { path: '/conversion/site' } } },
+  })
+  t.match(crd.spec.versions, [
+    { name: 'v1beta1', storage: false, deprecated: true },
+    { name: 'v1', storage: true },
+  ])
+})
+
 t.test('the decorator gives a budget to those that ask for one', async (t) => {
-  const attached = (value: string) =>
-    evaluateDecorator(
-      budgets,
-      {
-        controller: { apiVersion: 'metacontroller.k8s.io/v1alpha1', kind: 'DecoratorController', metadata: {} },
-        object: {
-          apiVersion: 'apps/v1',
-          kind: 'Deployment',
-          metadata: { name: 'web', namespace: 'shop', annotations: { 'example.com/max-unavailable': value } },
-          spec: { selector: { matchLabels: { app: 'web' } } },
-        },
-        attachments: { 'PodDisruptionBudget.policy/v1': {} },
-        related: {},
-        finalizing: false,
-      },
-      environment,
-    ).response.attachments
-  t.match(attached('1'), [{ spec: { maxUnavailable: 1, selector: { matchLabels: { app: 'web' } } } }])
-  t.match(attached('25%'), [{ spec: { maxUnavailable: '25%' } }])
-  t.same(attached('many'), [])
+  const asked = (value: string) => {
+    const metadata = { name: 'web', namespace: 'shop', annotations: { 'example.com/max-unavailable': value } }
+    return ask(budgets, {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: { selector: { matchLabels: { app: 'web' } } },
+    }).response
+  }
+  t.match(asked('1').attachments, [{ spec: { maxUnavailable: 1, selector: { matchLabels: { app: 'web' } } } }])
+  t.match(asked('25%').attachments, [{ spec: { maxUnavailable: '25%' } }])
+  t.match(asked('many'), {
+    attachments: [],
+    annotations: { 'decorators.example.com/deployment-budgets': /^InvalidAnnotation: .*"many" is neither/ },
+  })
+})
+
+t.test('a Site is probed where its status says', async (t) => {
+  const site = (status?: object) => ({
+    apiVersion: 'example.com/v1',
+    kind: 'Site',
+    metadata: { name: 'hello', namespace: 'shop', uid: '1' },
+    spec: { pages: { 'index.html': 'x' } },
+    ...(status && { status }),
+  })
+  t.same(ask(siteProbes, site()).response.attachments, [])
+  const { response } = ask(siteProbes, site({ url: 'http://hello.shop.svc' }), {
+    parameters: { 'example.com/prober': 'p:1' },
+  })
+  t.match(response.attachments, [
+    {
+      kind: 'Probe',
+      spec: { prober: { url: 'p:1' }, targets: { staticConfig: { static: ['http://hello.shop.svc'] } } },
+    },
+  ])
 })
 
 // tap puts itself into every Node process that is started from here, which tsc does not bear.

@@ -1,6 +1,6 @@
 // The checks that kube-linter makes by default, after their descriptions in its manual (docs/generated/checks.md of
-// stackrox/kube-linter), over every object that hooks answer for the samples of all kinds. It is Go and takes a build;
-// these run wherever the tests do. kube-score itself runs in test/cluster/lint.test.ts.
+// stackrox/kube-linter), over every object that hooks answer for the samples of all kinds. The program itself is no Go module
+// that a proxy serves, and these run wherever the tests do. kube-score itself runs in test/cluster/lint.test.ts.
 import type { Container, PodSpec, Probe } from 'kubernetes-types/core/v1.js'
 import t from 'tap'
 import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'

@@ -36,6 +36,8 @@ export const faultScenarios: Scenario[] = [
       const expected = await undisturbed(cluster)
       for (const n of [1, 2, 3, 4, 5]) {
         const namespace = await cluster.namespace(`hook-killed-${n}`)
+        // The hooks are asked about a new namespace too.
+        await cluster.pass(1)
         cluster.hook.killBeforeAnswer(n)
         await cluster.apply(database(namespace, 'db', spec))
         await cluster.until('it was killed', async () => !cluster.hook.running(), 180)

@@ -6,6 +6,8 @@ import { databaseKindScenarios } from './databasekinds.ts'
 import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
+import { rolloutScenarios } from './rollout.ts'
+import { tenancyScenarios } from './tenancy.ts'
 import { webappScenarios } from './webapp.ts'
 
 const scenarios: readonly Scenario[] = [
@@ -14,8 +16,10 @@ const scenarios: readonly Scenario[] = [
   ...refuseScenarios,
   ...removeScenarios,
   ...faultScenarios,
+  ...tenancyScenarios,
   ...webappScenarios,
   ...databaseKindScenarios,
+  ...rolloutScenarios,
 ]
 
 /** The scenarios that a cluster can carry, and the titles of those that it cannot. */

@@ -4,7 +4,7 @@ import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { lastAppliedAnnotation } from '../../hooks/sdk/wire.ts'
 import type { Cluster } from './cluster.ts'
 
-/** All objects of the kinds a Database is made of, in a namespace: by kind and name, comparable across clusters. */
+/** All objects of the suite's kinds and of those that they are made of, in a namespace: by kind and name, comparable across clusters. */
 export async function endState(cluster: Cluster, namespace: string): Promise<Record<string, unknown>> {
   const lists = await Promise.all(
     kinds.map(async (type) => (await cluster.list(type, { namespace })).map((object) => ({ ...object, ...type }))),
@@ -20,7 +20,11 @@ export async function endState(cluster: Cluster, namespace: string): Promise<Rec
 
 const kinds = [
   { apiVersion: 'example.com/v1', kind: 'Database' },
+  { apiVersion: 'platform.example.com/v1', kind: 'WebApp' },
   { apiVersion: 'apps/v1', kind: 'StatefulSet' },
+  { apiVersion: 'apps/v1', kind: 'Deployment' },
+  { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler' },
+  { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress' },
   { apiVersion: 'v1', kind: 'Service' },
   { apiVersion: 'v1', kind: 'ConfigMap' },
   { apiVersion: 'v1', kind: 'Secret' },
@@ -55,7 +59,7 @@ function comparable(object: KubernetesObject): unknown {
       owners: metadata.ownerReferences?.map(({ kind, name, controller }) => ({ kind, name, controller })),
       finalizers: metadata.finalizers,
     },
-    ...(object.kind === 'Database' ? { status } : {}),
+    ...(['Database', 'WebApp'].includes(object.kind) ? { status } : {}),
   }
   return strip(object.kind === 'Secret' ? { ...body, data: Object.keys(object.data ?? {}).sort() } : body, object.kind)
 }

@@ -2,6 +2,15 @@
 import type { Cluster } from './cluster.ts'
 import { database, databaseAt, running, untilPhase } from './database.ts'
 import { endState } from './state.ts'
+import {
+  deploymentOf,
+  everything,
+  running as runningApp,
+  untilPods,
+  untilRevision,
+  webapp,
+  webappAt,
+} from './webapp.ts'
 
 export interface Story {
   readonly title: string
@@ -66,6 +75,25 @@ export const stories: readonly Story[] = [
     },
   },
   {
+    title: 'a web application with all features on',
+    tell: async (cluster, namespace) => void (await runningApp(cluster, webapp(namespace, 'shop', everything))),
+  },
+  {
+    title: 'a web application through autoscaling, another image and suspension',
+    async tell(cluster, namespace) {
+      const autoscaling = { enabled: true, minReplicas: 2, maxReplicas: 8 }
+      const reference = await runningApp(cluster, webapp(namespace, 'shop', { autoscaling }))
+      await scaled(cluster, namespace, 5)
+      await cluster.patch(reference, { spec: { autoscaling: null, image: 'registry.example.com/shop:2.0' } })
+      await untilRevision(cluster, reference)
+      await cluster.patch(reference, { spec: { suspend: true } })
+      await untilPhase(cluster, reference, 'Suspended')
+      await cluster.patch(reference, { spec: { suspend: false, ports: [{ name: 'web', port: 80 }] } })
+      await untilPods(cluster, reference, 5)
+      await untilRevision(cluster, reference)
+    },
+  },
+  {
     title: 'held while a spec makes no sense',
     async tell(cluster, namespace) {
       const reference = await running(cluster, database(namespace, 'db', { backup }))
@@ -77,6 +105,11 @@ export const stories: readonly Story[] = [
     },
   },
 ]
+
+async function scaled(cluster: Cluster, namespace: string, replicas: number): Promise<void> {
+  await cluster.patch(deploymentOf(namespace, 'shop'), { spec: { replicas } }, 'scale')
+  await untilPods(cluster, webappAt(namespace, 'shop'), replicas)
+}
 
 async function replicasReady(cluster: Cluster, namespace: string): Promise<unknown> {
   const object = await cluster.get(databaseAt(namespace, 'db'))

@@ -58,7 +58,8 @@ const further = (namespace: string, name: string): ObjectReference[] => [
   { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', namespace, name },
 ]
 
-const everything = {
+/** A spec with all features on. */
+export const everything = {
   ports: [
     { name: 'http', port: 80, containerPort: 8080, appProtocol: 'http' },
     { name: 'metrics', port: 9090 },
@@ -126,7 +127,8 @@ export const webappScenarios: Scenario[] = [
       const path = new URL('../../hooks/kinds/webapp/samples/sample-app.yaml', import.meta.url)
       const sample = parse(readFileSync(path, 'utf8')) as KubernetesObject
       const { namespace = '', name = '' } = sample.metadata
-      await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+      const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+      await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } })
       const reference = await running(cluster, sample)
       const [deployment, service, account, budget, policy] = await Promise.all(
         usualChildren(namespace, name).map((child) => present(cluster, child)),
@@ -168,6 +170,8 @@ export const webappScenarios: Scenario[] = [
     seconds: 300,
     async run(cluster) {
       const namespace = await cluster.namespace('webapp')
+      const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+      await cluster.patch({ apiVersion: 'v1', kind: 'Namespace', name: namespace }, { metadata: { labels } })
       const reference = await running(cluster, webapp(namespace, 'shop', everything))
       const children = [...usualChildren(namespace, 'shop'), ...further(namespace, 'shop')]
       // What settles after readiness (budgets, autoscalers) has settled by then.
@@ -286,7 +290,7 @@ export const webappScenarios: Scenario[] = [
     },
   },
   {
-    title: 'WebApp: a bad image fails, says so, and the pods that serve go on',
+    title: 'WebApp: pods that never become ready are Failed after the deadline, and what follows goes on from there',
     async run(cluster) {
       const namespace = await cluster.namespace('webapp-bad')
       const reference = await running(
@@ -296,6 +300,9 @@ export const webappScenarios: Scenario[] = [
       await cluster.behave({ kind: 'Deployment', namespace, name: 'shop' }, 'never-ready')
       await cluster.patch(reference, { spec: { image: 'registry.example.com/shop:broken' } })
       await untilPhase(cluster, reference, 'Updating')
+      const failed = await untilPhase(cluster, reference, 'Failed')
+      assert.equal(conditionOf(failed, 'Ready')?.reason, 'ProgressDeadlineExceeded')
+      assert.equal(conditionOf(failed, 'Progressing')?.status, 'False')
       await cluster.behave({ kind: 'Deployment', namespace, name: 'shop' }, 'run')
       await untilPhase(cluster, reference, 'Running')
     },
@@ -455,6 +462,15 @@ export function untilPods(cluster: Cluster, reference: ObjectReference, count: n
       at(object, 'status', 'replicas') === count &&
       at(object, 'status', 'readyReplicas') === count
     return right ? object : undefined
+  })
+}
+
+/** Waits until all pods are of the revision that is asked for, and nothing is left to do. */
+export function untilRevision(cluster: Cluster, reference: ObjectReference): Promise<KubernetesObject> {
+  return cluster.until('the revision is the stable one', async () => {
+    const object = await untilPhase(cluster, reference, 'Running')
+    const { current, stable } = (at(object, 'status', 'revision') ?? {}) as Record<string, string>
+    return current === stable && conditionOf(object, 'Ready')?.status === 'True' ? object : undefined
   })
 }
 

@@ -185,3 +185,17 @@ t.test('reading the clock undeclared is a defect, not an answer that is cached f
   }
   t.throws(() => evaluateComposite(nosy, requestFor({}), environment), { message: /declaring `clock: true`/ })
 })
+
+t.test('a kind that may read the clock is cached all the same where it did not', async (t) => {
+  const timed = (reads: boolean) => ({
+    ...greeting,
+    clock: true,
+    sync: (...args: Parameters<typeof greeting.sync>) => {
+      if (reads) t.equal(args[1].now, environment.now)
+      return greeting.sync(...args)
+    },
+  })
+  const request = requestFor({}, evaluate({}).response.children.map(applied))
+  t.equal(evaluateComposite(timed(false), request, environment).cacheable, true)
+  t.equal(evaluateComposite(timed(true), request, environment).cacheable, false)
+})

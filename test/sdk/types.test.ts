@@ -2,6 +2,9 @@
 // lines marked @ts-expect-error (`npm run check`): one that is no error any more is one.
 import t from 'tap'
 import * as z from 'zod'
+import { customResourceDefinition } from '../../hooks/generate/crd.ts'
+import { evaluateDefaults } from '../../hooks/sdk/admit.ts'
+import { convertObject } from '../../hooks/sdk/convert.ts'
 import { composite, decorator } from '../../hooks/sdk/definition.ts'
 import { evaluateComposite, evaluateDecorator } from '../../hooks/sdk/evaluate.ts'
 import { ConfigMap, Secret, Service } from '../../hooks/sdk/resources.ts'
@@ -111,4 +114,54 @@ t.test('a field of a child that its API has not', async (t) => {
     sync: () => ({ children: [service, nameless], status: {}, conditions: [] }),
   })
   t.match(evaluateComposite(definition, requestFor({}), environment).hold, { message: /metadata\.name is missing/ })
+})
+
+const versions = { v1, v1beta1: { spec: z.object({ words: z.string() }), status: z.object({}) } }
+const silent = { children: [ConfigMap], sync: () => ({ children: [], status: {}, conditions: [] }) }
+
+t.test('a conversion to what the other version does not take', async (t) => {
+  const definition = composite({
+    ...kind,
+    ...silent,
+    versions,
+    storage: 'v1',
+    conversions: {
+      v1beta1: {
+        // @ts-expect-error the text of v1 is no number
+        toStorage: ({ spec }) => ({ spec: { text: spec?.words?.length } }),
+        fromStorage: ({ spec }) => ({ spec: { words: spec?.text } }),
+      },
+    },
+  })
+  const old = { apiVersion: 'test.example.com/v1beta1', kind: 'Greeting', metadata: {}, spec: { words: 'hi' } }
+  const { object } = convertObject(definition, old, 'v1')
+  t.same(object?.spec, { text: 2 })
+  t.match(evaluateComposite(definition, requestFor(object?.spec), environment).hold, { reason: 'InvalidSpec' })
+})
+
+t.test('a conversion of a version that there is not', async (t) => {
+  const definition = composite({
+    ...kind,
+    ...silent,
+    versions,
+    storage: 'v1',
+    // @ts-expect-error there is no such version
+    conversions: { v2: { toStorage: () => ({}), fromStorage: () => ({}) } },
+  })
+  t.throws(() => customResourceDefinition(definition), { message: /conversions has "v2"/ })
+})
+
+t.test('a default for a field that there is not', async (t) => {
+  const definition = composite({
+    ...kind,
+    storage: 'v1',
+    children: [ConfigMap],
+    // @ts-expect-error the spec has no such field
+    default: () => ({ txet: 'hi' }),
+    sync: () => ({ children: [], status: {}, conditions: [] }),
+  })
+  const { parent: object } = requestFor({})
+  t.same(evaluateDefaults(definition, { operation: 'CREATE', object }, environment), [
+    { op: 'add', path: '/spec/txet', value: 'hi' },
+  ])
 })

@@ -122,6 +122,7 @@ t.test('a decorator adds attachments, and holds them when it must', async (t) =>
   const [copy] = response.attachments
   const attachments = { 'ConfigMap.v1': { 'ns/a-copy': applied(present(copy)) } }
   const held = evaluateDecorator(labeller, { ...request, attachments, object: object({}) }, environment)
-  t.strictSame(held.response, { attachments: [copy] })
+  const annotations = { 'decorators.example.com/labeller': 'NoText: data.text: is missing' }
+  t.strictSame(held.response, { annotations, attachments: [copy] })
   t.match(held.hold, { reason: 'NoText' })
 })

@@ -1,4 +1,5 @@
 // Who may call: tokens, certificates, both, and their exchange.
+import { X509Certificate } from 'node:crypto'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:tls'
@@ -85,11 +86,12 @@ t.test('mutual TLS: hooks want a certificate of the authority, probes do not', a
 
   t.comment('an exchange of certificates is for new connections; nothing restarts')
   const next = await makeCertificates('hooks')
-  if (!(app.server instanceof https.Server)) throw new Error('the server does not speak TLS')
-  app.server.setSecureContext({ cert: next.cert, key: next.key, ca: next.cert })
+  app.exchange({ cert: next.cert, key: next.key, ca: next.cert })
   await t.rejects(ask(port, ours, 'GET', '/healthz'), 'the old certificate is gone')
   t.equal((await ask(port, next, 'GET', '/healthz')).status, 200)
   t.equal((await ask(port, next, 'POST', '/hooks/note/sync', withCertificate)).status, 401, 'so is the old authority')
+  const until = Date.parse(new X509Certificate(next.cert).validTo) / 1000
+  t.match((await app.inject('/metrics')).body, `operator_hooks_certificate_expiry_timestamp_seconds ${until}`)
   const renewed = { cert: next.clientCert, key: next.clientKey }
   t.equal((await ask(port, next, 'POST', '/hooks/note/sync', renewed)).status, 200)
   await app.close()

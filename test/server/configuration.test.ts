@@ -62,6 +62,10 @@ t.test('what does not go together is refused', async (t) => {
     [['--ephemeral-credential-keys', '--auth=token'], /^--auth=token needs --tokens-file$/],
     [['--ephemeral-credential-keys', '--auth=mtls', ...files], /^--auth=mtls needs --tls-client-ca-file$/],
     [['--ephemeral-credential-keys', '--tls-client-ca-file=a'], /^--tls-client-ca-file needs --tls-cert-file/],
+    [[...enough, '--admission=mtls'], /^--admission=mtls needs --tls-client-ca-file$/],
+    [[...enough, '--quota-warnings'], /^--quota-warnings needs --admission$/],
+    [[...enough, '--allowed-images=nginx,, x'], /^--allowed-images: "" is no pattern of images/],
+    [[...enough, '--allowed-images=ng inx'], /^--allowed-images: "ng inx" is no pattern of images/],
     [[...enough, '--drain-seconds=30'], /^--drain-seconds must be below --grace-seconds$/],
   ]
   for (const [args, sentence] of cases) t.match(problems(args), [sentence], args.join(' '))
@@ -74,6 +78,13 @@ t.test('who may call follows from the files that are given', async (t) => {
   t.equal(auth(...files), 'mtls')
   t.equal(auth('--tokens-file=t', ...files), 'token+mtls')
   t.equal(auth('--auth=none'), 'none')
+  t.equal(auth('--tokens-file=t', ...files, '--auth=token', '--admission=mtls'), 'token', 'certificates for one alone')
+})
+
+t.test('images that may run are a list', async (t) => {
+  const { allowedImages } = readConfiguration([...enough, '--allowed-images=nginx, registry.example.com:5000/**'], {})
+  t.same(allowedImages, ['nginx', 'registry.example.com:5000/**'])
+  t.same(readConfiguration(enough, {}).allowedImages, [])
 })
 
 t.test('secrets are not taken from the command line', async (t) => {

@@ -89,7 +89,7 @@ t.test('what is not there is answered 404 and told what is', async (t) => {
     ['GET', '/'],
     ['POST', '/hooks/nothing/sync'],
     ['POST', '/hooks/note/dance'],
-    ['POST', '/hooks/companion/finalize'],
+    ['POST', '/hooks/companion/customize'],
     ['GET', '/hooks/note/sync'],
   ] as const
   for (const [method, url] of requests) {
@@ -100,7 +100,7 @@ t.test('what is not there is answered 404 and told what is', async (t) => {
     t.ok(requestId)
     t.match(message, `there is no ${method} ${url}`)
     t.match(message, '/hooks/note/{sync,finalize,customize}')
-    t.match(message, '/hooks/companion/{sync}')
+    t.match(message, '/hooks/companion/{sync,finalize}')
     t.match(message, '/version')
   }
   await app.close()

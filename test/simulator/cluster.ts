@@ -143,14 +143,17 @@ function inOrder(objects: readonly KubernetesObject[]): KubernetesObject[] {
 
 function objectsIn(folder: string): KubernetesObject[] {
   if (!existsSync(folder)) return []
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.ya?ml$/.test(file))
-    .sort()
-    .flatMap((file) =>
-      parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document): unknown => document.toJS()),
-    )
-    .filter(isObject)
-    .filter(({ kind }) => kind !== 'Kustomization')
+  return (
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      // Decorators are installed one by one, each by its own folder.
+      .filter((file) => /\.ya?ml$/.test(file) && !/^decorators[/\\]/.test(file))
+      .sort()
+      .flatMap((file) =>
+        parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document): unknown => document.toJS()),
+      )
+      .filter(isObject)
+      .filter(({ kind }) => kind !== 'Kustomization')
+  )
 }
 
 function isObject(value: unknown): value is KubernetesObject {

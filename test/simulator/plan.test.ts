@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
-import { type HookAnswer, planWrites, serveApi } from '../../hooks/simulator/index.ts'
+import { type HookAnswer, planWrites } from '../../hooks/simulator/index.ts'
 import { configMap, simulate, widget, widgetController, widgetCrd } from './fixtures.ts'
 
 const childResources = ['v1 configmaps', 'batch/v1 jobs'].map((text) => {
@@ -91,37 +91,4 @@ t.test('what cannot be changed, and what is refused, is said', async (t) => {
   t.match(bad.refused, [
     { reference: { name: 'w' }, error: { reason: 'Invalid', causes: [{ field: 'spec.replicas' }] } },
   ])
-})
-
-t.test('the API is there for curl', async (t) => {
-  const cluster = simulate({ sync: answer })
-  t.teardown(cluster.stop)
-  for (const definition of definitions) await cluster.apply(definition)
-  const api = await serveApi(cluster)
-  t.teardown(api.close)
-  const ask = async (path: string, method = 'GET', body?: object) => {
-    const response = await fetch(`${api.url}${path}`, {
-      method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    return { code: response.status, body: (await response.json()) as Record<string, unknown> }
-  }
-  const widgets = '/apis/example.com/v1/namespaces/default/widgets'
-  t.equal((await ask(widgets, 'POST', widget('w', 'default', { maps: { a: '1' } }))).code, 201)
-  await cluster.pass(1)
-  t.match((await ask(`${widgets}/w`)).body, { kind: 'Widget', status: { maps: 1 } })
-  t.match((await ask('/api/v1/namespaces/default/configmaps?labelSelector=controller-uid')).body, {
-    kind: 'ConfigMapList',
-    items: [{ metadata: { name: 'a' } }],
-  })
-  t.match((await ask(`${widgets}/w/scale`, 'PATCH', { spec: { replicas: 4 } })).body, { spec: { replicas: 4 } })
-  t.match(await ask(widgets, 'POST', widget('w', 'default')), {
-    code: 409,
-    body: { kind: 'Status', reason: 'AlreadyExists' },
-  })
-  t.match((await ask('/apis/example.com/v1')).body, { kind: 'APIResourceList', resources: [{ name: 'widgets' }] })
-  t.equal((await ask(`${widgets}/w`, 'DELETE')).code, 200)
-  t.equal((await ask(`${widgets}/w`)).code, 404)
-  t.equal((await ask('/nowhere')).code, 404)
-  await t.rejects(serveApi(cluster, Number(new URL(api.url).port)), { code: 'EADDRINUSE' })
 })

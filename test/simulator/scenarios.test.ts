@@ -1,13 +1,12 @@
-// Every scenario on the simulator, and at the end all that was logged meanwhile.
+// Every scenario on the simulator, but those of rollouts: rollout.test.ts has them, so that two cores share the work. At
+// the end all that was logged meanwhile.
 import t from 'tap'
 import { definitions } from '../../hooks/kinds/index.ts'
 import { stringsOf } from '../../hooks/simulator/json.ts'
 import { scenariosFor } from '../scenarios/index.ts'
+import { rolloutScenarios } from '../scenarios/rollout.ts'
 import { createSimulatedCluster } from './cluster.ts'
 import { manifestsOf, serviceOf } from './service.ts'
-
-// A hundred Databases at once take their time where the machine has other things to do.
-t.setTimeout(180_000)
 
 const lines: string[] = []
 const hook = serviceOf(definitions, (line) => void lines.push(line))
@@ -15,7 +14,8 @@ const cluster = await createSimulatedCluster({ hook, manifests: manifestsOf(defi
 t.teardown(cluster.close)
 
 const { carried, left } = scenariosFor(cluster)
-for (const { title, run } of carried) t.test(title, () => run(cluster))
+const others = carried.filter((scenario) => !rolloutScenarios.includes(scenario))
+for (const { title, run } of others) t.test(title, () => run(cluster))
 for (const title of left) t.test(title, { skip: 'beyond this tier' }, () => {})
 
 t.test('no password that any Secret ever held is in the log of the service', async (t) => {

@@ -80,7 +80,14 @@ t.test('the scale subresource', async (t) => {
   const { cluster, namespace } = await server(t)
   await cluster.create(widget('w', namespace))
   await cluster.patch(widgetOf(namespace), { spec: { replicas: 5 } }, 'scale')
-  t.match(await cluster.get(widgetOf(namespace)), { spec: { replicas: 5 }, metadata: { generation: 2 } })
+  const scaled = await cluster.get(widgetOf(namespace))
+  t.match(scaled, { spec: { replicas: 5 }, metadata: { generation: 2 } })
+  const owner = { subresource: 'scale', fieldsV1: { 'f:spec': { 'f:replicas': {} } } }
+  t.match(scaled?.metadata.managedFields, [owner], 'the server keeps who scaled it')
+  await cluster.patch(widgetOf(namespace), { metadata: { labels: { a: 'b' } } })
+  t.match((await cluster.get(widgetOf(namespace)))?.metadata.managedFields, [owner], 'through other changes')
+  await cluster.patch(widgetOf(namespace), { spec: { replicas: 4 } })
+  t.notOk((await cluster.get(widgetOf(namespace)))?.metadata.managedFields, 'until another sets the number')
   t.match(await refusal(cluster.patch(mapOf(namespace), { spec: { replicas: 1 } }, 'scale')), { code: 404 })
 })
 

@@ -187,6 +187,26 @@ t.test('a Deployment rolls within surge and unavailability', async (t) => {
   t.same(await pods(), [])
 })
 
+t.test('a Deployment without progress is given up after its deadline, and goes on with the next step', async (t) => {
+  const { cluster, namespace } = await world(t, 'deadline')
+  const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'x', namespace }
+  await cluster.behave({ kind: 'Deployment', namespace, name: 'x' }, 'never-ready')
+  const spec = { replicas: 2, selector, progressDeadlineSeconds: 60, template: template('x:1') }
+  await cluster.apply({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'x', namespace }, spec })
+  const progressing = async () => {
+    const conditions = listAt(await cluster.get(deployment), 'status', 'conditions')
+    const found = conditions.find((condition) => at(condition, 'type') === 'Progressing')
+    return { status: at(found, 'status'), reason: at(found, 'reason') }
+  }
+  await cluster.pass(50)
+  t.same(await progressing(), { status: 'True', reason: 'ReplicaSetUpdated' })
+  await cluster.pass(20)
+  t.same(await progressing(), { status: 'False', reason: 'ProgressDeadlineExceeded' })
+  await cluster.behave({ kind: 'Deployment', namespace, name: 'x' }, 'run')
+  await cluster.pass(5)
+  t.same(await progressing(), { status: 'True', reason: 'NewReplicaSetAvailable' })
+})
+
 const job = (namespace: string, spec: object = {}): KubernetesObject => ({
   apiVersion: 'batch/v1',
   kind: 'Job',
@@ -279,4 +299,40 @@ t.test('a PodDisruptionBudget counts', async (t) => {
   const budget = await cluster.get({ apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', name: 'x', namespace })
   t.match(budget?.status, { disruptionsAllowed: 1, currentHealthy: 3, desiredHealthy: 2, expectedPods: 3 })
   t.equal(listAt(budget, 'status', 'conditions').length, 1)
+})
+
+t.test('a quota refuses pods, and a Deployment says so until there is room', async (t) => {
+  const { cluster, namespace, set, pods } = await world(t, 'quota')
+  const quota = { apiVersion: 'v1', kind: 'ResourceQuota', name: 'most', namespace }
+  const hard = (count: string) => ({ spec: { hard: { pods: count, 'requests.cpu': '1' } } })
+  await cluster.apply({ apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'most', namespace }, ...hard('2') })
+  await cluster.pass(1)
+  t.match((await cluster.get(quota))?.status, { hard: { pods: '2' }, used: { pods: '0', 'requests.cpu': '0' } })
+  const asking = template('x:1')
+  const containers = [{ ...asking.spec.containers[0], resources: { requests: { cpu: '300m' } } }]
+  const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'x', namespace }
+  await cluster.apply({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'x', namespace },
+    spec: { replicas: 3, selector, template: { ...asking, spec: { containers } } },
+  })
+  await cluster.pass(10)
+  t.equal((await pods()).length, 2)
+  t.match((await cluster.get(quota))?.status, { used: { pods: '2', 'requests.cpu': '600m' } })
+  const failure = async () =>
+    listAt(await cluster.get(deployment), 'status', 'conditions').find((one) => at(one, 'type') === 'ReplicaFailure')
+  t.match(await failure(), {
+    status: 'True',
+    reason: 'FailedCreate',
+    message: /^pods "x-.*" is forbidden: exceeded quota: most, requested: pods=1, used: pods=2, limited: pods=2$/,
+  })
+  await cluster.apply(statefulSet(namespace))
+  await cluster.pass(10)
+  t.match((await cluster.get(set))?.status, { observedGeneration: 1, replicas: 0 }, 'a StatefulSet just has none')
+  await cluster.delete(set)
+  await cluster.patch(quota, hard('3'))
+  await cluster.pass(30)
+  t.equal((await pods()).length, 3)
+  t.equal(await failure(), undefined)
 })

@@ -1,5 +1,6 @@
 // The tour: what this suite does, shown on any cluster that it is installed in.
 import type { ApiError, Cluster } from '../../../test/scenarios/cluster.ts'
+import { type Condition, findCondition } from '../../sdk/conditions.ts'
 import { isRecord, type KubernetesObject, type ObjectReference, type ObjectType } from '../../sdk/kubernetes.ts'
 import { pictureOf, stateOf } from '../picture.ts'
 import { drawTree } from '../present.ts'
@@ -8,7 +9,7 @@ import type { Paint } from '../shell.ts'
 import type { Screen } from './screen.ts'
 
 /** What the tour asks of a cluster. */
-export type TourCluster = Pick<Cluster, 'apply' | 'get' | 'list' | 'patch' | 'delete' | 'namespace' | 'pass'>
+export type TourCluster = Pick<Cluster, 'apply' | 'get' | 'list' | 'patch' | 'delete' | 'namespace' | 'pass' | 'behave'>
 
 export interface TourOptions {
   readonly cluster: TourCluster
@@ -35,10 +36,12 @@ export interface Step {
 export async function tour(options: TourOptions): Promise<Step[]> {
   const { cluster, samples, screen, paint } = options
   const namespace = await cluster.namespace('demo')
-  const parents = samples.map((sample) => ({ ...sample, metadata: { ...sample.metadata, namespace } }))
-  const [first] = parents
-  if (first === undefined) throw new Error('there are no samples')
-  const last = parents.at(-1) ?? first
+  const parents = samples.map((sample) => hurried({ ...sample, metadata: { ...sample.metadata, namespace } }))
+  const databases = parents.filter(({ kind }) => kind === 'Database')
+  const [first] = databases
+  if (first === undefined) throw new Error('there are no samples of Database')
+  const last = databases.at(-1) ?? first
+  const app = parents.find(({ kind }) => kind === 'WebApp')
   const steps: Step[] = []
   const step = async (title: string, run: () => Promise<string>) => {
     try {
@@ -57,6 +60,10 @@ export async function tour(options: TourOptions): Promise<Step[]> {
   await step('drift', () => repairDrift(stage, referenceTo(first), paint))
   await step('scale', () => scaleUp(stage, referenceTo(first), paint))
   await step('refusal', () => refuse(stage, first, paint))
+  if (app !== undefined) {
+    await step('canary', () => tryCanary(stage, referenceTo(app), paint))
+    await step('rollback', () => rollBack(stage, referenceTo(app), paint))
+  }
   await step('deletion', () => remove(stage, referenceTo(last), paint))
   screen.draw([])
   screen.tell('')
@@ -155,9 +162,11 @@ async function create(stage: Stage, parents: readonly KubernetesObject[], { bold
   })
   const live = await Promise.all(parents.map((parent) => stage.cluster.get(referenceTo(parent))))
   const children = (await Promise.all(live.map(stage.childrenOf))).flat().length
-  const names = parents.map(({ metadata }) => bold(metadata.name ?? '')).join(', ')
-  const kind = parents[0]?.kind
-  return `created: ${parents.length} ${kind}s (${names}) run with ${children} children, after ${stage.took} s`
+  const groups = [...Map.groupBy(parents, ({ kind }) => kind)].map(([kind, ofKind]) => {
+    const names = ofKind.map(({ metadata }) => bold(metadata.name ?? '')).join(', ')
+    return `${ofKind.length} ${kind}${ofKind.length === 1 ? '' : 's'} (${names})`
+  })
+  return `created: ${groups.join(' and ')} run with ${children} children, after ${stage.took} s`
 }
 
 async function repairDrift(stage: Stage, parent: ObjectReference, { bold, dim }: Paint): Promise<string> {
@@ -214,6 +223,66 @@ async function refuse(stage: Stage, parent: KubernetesObject, { bold, dim }: Pai
 
 function isApiError(error: unknown): error is ApiError {
   return error instanceof Error && error.name === 'ApiError'
+}
+
+/** A WebApp whose new versions are tried by steps of seconds: nobody wants to watch the minutes that they should take. */
+function hurried(parent: KubernetesObject): KubernetesObject {
+  if (parent.kind !== 'WebApp') return parent
+  const steps = canarySteps.map((weight) => ({ weight, pauseSeconds: 2 }))
+  const rollout = { strategy: 'canary', steps, analysis: { intervalSeconds: 1 } }
+  return { ...parent, spec: { ...recordOf(parent.spec), rollout } }
+}
+
+const canarySteps = [25, 50]
+
+async function tryCanary(stage: Stage, app: ObjectReference, { bold }: Paint): Promise<string> {
+  const [before, image] = [imageOf(await stage.cluster.get(app)), 'nginx:1.23']
+  const { stable } = revisionsOf(await stage.cluster.get(app))
+  await stage.cluster.patch(app, { spec: { image } })
+  const seen = new Set<number>()
+  await stage.until(`${image} to be promoted`, async () => {
+    const object = await stage.cluster.get(app)
+    const weight = Number(recordOf(recordOf(object?.status).rollout).weight ?? 0)
+    if (canarySteps.includes(weight)) seen.add(weight)
+    const revisions = revisionsOf(object)
+    const promoted = revisions.stable !== stable && revisions.stable === revisions.current
+    return promoted && object !== undefined && stateOf(object).good === true
+  })
+  if (seen.size < canarySteps.length) throw new Error(`of the steps ${canarySteps} only ${[...seen]} were seen`)
+  const shares = [...seen].map((weight) => `${weight} %`).join(', then ')
+  return `canary: ${bold(app.name)} went from ${before} to ${image} with ${shares} of the requests, and was promoted after ${stage.took} s`
+}
+
+async function rollBack(stage: Stage, app: ObjectReference, { bold, dim }: Paint): Promise<string> {
+  const [before, image] = [await stage.cluster.get(app), 'nginx:1.23-broken']
+  const canary = { kind: 'Deployment', namespace: app.namespace ?? '', name: `${app.name}-canary` }
+  await stage.cluster.behave(canary, 'crash')
+  await stage.cluster.patch(app, { spec: { image } })
+  let fewest = Number.POSITIVE_INFINITY
+  await stage.until(`${image} to be rolled back`, async () => {
+    const object = await stage.cluster.get(app)
+    const stable = await stage.cluster.get({ apiVersion: 'apps/v1', ...canary, name: app.name })
+    fewest = Math.min(fewest, Number(recordOf(stable?.status).readyReplicas ?? 0))
+    const revisions = revisionsOf(object)
+    return revisions.failed !== undefined && revisions.failed === revisions.current && isRolledBack(object)
+  })
+  const after = revisionsOf(await stage.cluster.get(app))
+  if (after.stable !== revisionsOf(before).stable) throw new Error(`${image} has become the stable revision`)
+  if (fewest === 0) throw new Error('no pod of the good version was left')
+  return `rolled back: ${bold(app.name)} with ${image}, which crashes; ${imageOf(before)} served with ${fewest} pods all the while, and ${dim('the bad revision is not tried again')}`
+}
+
+function isRolledBack(object: KubernetesObject | undefined): boolean {
+  const { conditions } = recordOf(object?.status)
+  return Array.isArray(conditions) && findCondition(conditions as Condition[], 'RolledBack')?.status === 'True'
+}
+
+function imageOf(object: KubernetesObject | undefined): unknown {
+  return recordOf(object?.spec).image
+}
+
+function revisionsOf(object: KubernetesObject | undefined): { current?: unknown; stable?: unknown; failed?: unknown } {
+  return recordOf(recordOf(object?.status).revision)
 }
 
 async function remove(stage: Stage, parent: ObjectReference, { bold }: Paint): Promise<string> {

@@ -13,6 +13,7 @@ import { compareQuantities } from '../../sdk/quantity.ts'
 import {
   type Job,
   Job as JobType,
+  type NetworkPolicy,
   PersistentVolumeClaim,
   type Role,
   type RoleBinding,
@@ -20,7 +21,7 @@ import {
 } from '../../sdk/resources.ts'
 import type { DatabaseChildren } from './children.ts'
 import { jobOutcome } from './jobs.ts'
-import { labels, maxReplicas, names } from './names.ts'
+import { labels, maxReplicas, names, selectorLabels } from './names.ts'
 import { helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
 import { storageSize } from './statefulset.ts'
@@ -44,13 +45,14 @@ export function growth(
   db: Database,
   settings: Settings,
   claims: readonly Claim[],
-): (Job | Role | RoleBinding | ServiceAccount)[] {
+): (Job | NetworkPolicy | Role | RoleBinding | ServiceAccount)[] {
   const small = smallClaims(db, claims)
   if (small.length === 0) return []
   const name = names(db).growth
   const metadata = { name, labels: labels(db, 'maintenance') }
   return [
     growthJob(db, settings, small),
+    ...(db.spec.networkPolicy.enabled ? [growthPolicy(db)] : []),
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata, automountServiceAccountToken: false },
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -174,6 +176,21 @@ function growthJob(db: Database, settings: Settings, small: readonly Claim[]): J
           volumes: [{ name: 'tmp', emptyDir: { sizeLimit: '16Mi' } }],
         },
       },
+    },
+  }
+}
+
+// Where a namespace denies what is not allowed. Which address and port the API server has, nobody here can know.
+function growthPolicy(db: Database): NetworkPolicy {
+  const ports = [443, 6443].map((port) => ({ port, protocol: 'TCP' as const }))
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: names(db).growth, labels: labels(db, 'maintenance') },
+    spec: {
+      podSelector: { matchLabels: selectorLabels(db, 'maintenance') },
+      policyTypes: ['Ingress', 'Egress'],
+      egress: [{ ports }],
     },
   }
 }

@@ -1,11 +1,13 @@
 // Database: PostgreSQL, MySQL or MongoDB from one resource.
 import { composite } from '../../sdk/definition.ts'
-import { PersistentVolumeClaim } from '../../sdk/resources.ts'
+import { PersistentVolumeClaim, ResourceQuota, StatefulSet } from '../../sdk/resources.ts'
 import { children } from './children.ts'
 import { finalize } from './finalize.ts'
-import { claimLabels } from './names.ts'
+import { claimLabels, names } from './names.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
+import { counts } from './status.ts'
 import { sync } from './sync.ts'
+import { validate } from './validate.ts'
 
 export const database = composite({
   group: 'example.com',
@@ -20,11 +22,13 @@ export const database = composite({
   children,
   // What the Role of a growing database holds, for its own claims alone.
   grants: [{ apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'patch'] }],
+  validate,
+  counts: (metadata, observed) => counts(observed.get(StatefulSet, names({ metadata }).statefulSet)),
   sync,
   finalize,
   // Claims are made by the StatefulSet controller, which labels them as it selects its pods, and belong to nobody: they
-  // are only looked at.
-  relatedTypes: [PersistentVolumeClaim],
+  // are only looked at. So are the quotas of the namespace, all of them.
+  relatedTypes: [PersistentVolumeClaim, ResourceQuota],
   // Labels that follow from the name alone: see evaluateCustomize for what Metacontroller 1.5 would mix up otherwise.
-  related: (db) => [{ type: PersistentVolumeClaim, labels: claimLabels(db) }],
+  related: (db) => [{ type: PersistentVolumeClaim, labels: claimLabels(db) }, { type: ResourceQuota }],
 })

@@ -4,12 +4,12 @@ import { labels, names } from './names.ts'
 import type { Database } from './schema.ts'
 
 export function monitor(db: Database): DatabaseMonitors | undefined {
-  const { enabled, image, alerting } = db.spec.monitoring
+  const { enabled, image } = db.spec.monitoring
   if (!enabled) return undefined
   return {
     apiVersion: 'example.com/v1',
     kind: 'DatabaseMonitor',
     metadata: { name: names(db).monitor, labels: labels(db) },
-    spec: { databaseRef: { name: db.metadata.name }, ...(image && { image }), alerting },
+    spec: { databaseRef: { name: db.metadata.name }, ...(image && { image }) },
   }
 }

@@ -3,7 +3,7 @@ import { recommendedLabels } from '../../sdk/names.ts'
 import type { Database } from './schema.ts'
 
 /** Names of the children, and of the objects that Kubernetes makes after them. */
-export function names({ metadata: { name } }: Database) {
+export function names({ metadata: { name } }: Pick<Database, 'metadata'>) {
   return {
     statefulSet: name,
     primary: name,

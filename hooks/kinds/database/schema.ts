@@ -11,8 +11,8 @@ import {
   podSchema,
   resourcesSchema,
 } from '../../sdk/podspec.ts'
+import { isTimeZone, periodPattern, scheduleFault, schedulePattern, timeZonePattern } from '../../sdk/schedule.ts'
 import { immutable, quantity, rule, type ValidationRule } from '../../sdk/schema.ts'
-import { isTimeZone, periodPattern, scheduleFault, schedulePattern, timeZonePattern } from './schedule.ts'
 
 /** A resource of this kind, its spec checked and defaulted. */
 export type Database = Parent<z.output<typeof spec>, DatabaseStatus>
@@ -195,7 +195,30 @@ export function unreserved(maxLength: number, reserved: readonly string[]) {
   )
 }
 
-const credentials = z.object({
+const property = z.string().min(1).max(253)
+
+const external = z.object({
+  secretStoreRef: z
+    .object({
+      name: objectNameSchema.describe('Name of the store.'),
+      kind: z
+        .enum(['SecretStore', 'ClusterSecretStore'])
+        .default('SecretStore')
+        .describe('Whether it is of this namespace or of the cluster.'),
+    })
+    .describe('Store of the External Secrets operator, such as one that leads to Vault.'),
+  key: z.string().min(1).max(1024).describe('Where the credentials lie in the store, such as a path in Vault.'),
+  usernameProperty: property.default('username').describe('Name of the user there.'),
+  passwordProperty: property.default('password').describe('Name of the password there.'),
+  refreshInterval: z
+    .string()
+    .max(16)
+    .regex(/^([0-9]+h)?([0-9]+m)?([0-9]+s)?$/, 'must be a duration such as 1h or 15m')
+    .default('1h')
+    .describe('How often the store is asked again.'),
+})
+
+const credentialFields = z.object({
   username: unreserved(32, reservedUsers).default('app').describe('User that owns the database.'),
   database: unreserved(63, reservedDatabases).default('app').describe('Name of the database that is created.'),
   secretName: objectNameSchema
@@ -207,7 +230,22 @@ const credentials = z.object({
     .max(1000000)
     .default(0)
     .describe('Counter: each change gives the derived credentials new passwords.'),
+  external: external
+    .optional()
+    .describe(
+      'Where the Secret of secretName is filled from, by the External Secrets operator and the DecoratorController external-secrets.',
+    ),
 })
+
+const credentials = rule(
+  credentialFields,
+  {
+    rule: '!has(self.external) || has(self.secretName)',
+    message: 'credentials from an external store need the name of the Secret that they go into',
+    fieldPath: '.secretName',
+  },
+  (value) => value.external === undefined || value.secretName !== undefined,
+)
 
 const oneLine = /^[^\n\r\0]*$/
 
@@ -293,6 +331,21 @@ const base = z.object({
         'Secret of type kubernetes.io/tls: tls.crt, tls.key, and ca.crt if there is one.',
       ),
       required: z.boolean().default(false).describe('Whether connections without TLS are refused.'),
+      issuerRef: z
+        .object({
+          name: objectNameSchema.describe('Name of the issuer.'),
+          kind: z
+            .string()
+            .min(1)
+            .max(63)
+            .default('Issuer')
+            .describe('Issuer, ClusterIssuer or that of an external one.'),
+          group: z.string().min(1).max(253).default('cert-manager.io').describe('API group of the issuer.'),
+        })
+        .optional()
+        .describe(
+          'Who issues the certificate into that Secret, by cert-manager and the DecoratorController cert-manager. Without one the Secret is yours to make.',
+        ),
     })
     .optional()
     .describe('Encrypted connections.'),

@@ -3,12 +3,14 @@ import { type Condition, type ConditionInput, findCondition } from '../../sdk/co
 import type { Context } from '../../sdk/definition.ts'
 import { selectorText } from '../../sdk/names.ts'
 import type { Live } from '../../sdk/observed.ts'
+import { blamingQuota } from '../../sdk/quota.ts'
 import { CronJob, StatefulSet } from '../../sdk/resources.ts'
 import type { DatabaseChildren } from './children.ts'
 import type { Origins } from './credentials.ts'
 import { engineOf } from './engines/index.ts'
 import { claimsOf, smallestCapacity, storageCondition } from './growth.ts'
 import { host, names, selectorLabels } from './names.ts'
+import { quotaOf } from './quota.ts'
 import type { Database, DatabaseStatus, Phase } from './schema.ts'
 import { applicationSecret } from './secret.ts'
 import { isReplicated } from './topology.ts'
@@ -30,6 +32,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
   const size = smallestCapacity(claims)
   const storage = storageCondition(db, claims, context)
   const summary = summarize(db, progress, initialized)
+  const quota = quotaOf(db, context)
   const version = progress.settled ? versionOf(statefulSet) : db.status?.version
   const backup = backupTimes(db, context)
   return {
@@ -44,7 +47,8 @@ export function report(db: Database, context: View, origins: Origins | undefined
       ...(size === undefined ? {} : { storage: { size } }),
     },
     conditions: [
-      summary.ready,
+      blamingQuota(summary.ready, quota),
+      ...(quota === undefined ? [] : [quota]),
       ...(summary.reconciling === undefined ? [] : [summary.reconciling]),
       available(progress),
       initialized
@@ -171,9 +175,9 @@ function alerts(db: Database): ConditionInput[] {
   return [
     {
       type: 'AlertsConfigured',
-      status: 'False',
-      reason: 'NotSupported',
-      message: 'alerts need the integration with the Prometheus operator, which is not part of this release',
+      status: 'Unknown',
+      reason: 'Delegated',
+      message: 'the DecoratorController prometheus-operator sets alerts up, in a cluster that has that API',
     },
   ]
 }

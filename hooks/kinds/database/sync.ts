@@ -10,13 +10,14 @@ import { claimsOf, growth } from './growth.ts'
 import { monitor } from './monitor.ts'
 import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
+import { marked } from './quota.ts'
 import { refusal } from './refusal.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
 import { secret } from './secret.ts'
 import { serviceAccount } from './serviceaccount.ts'
 import { services } from './services.ts'
 import { statefulSet } from './statefulset.ts'
-import { counts, progressOf, report } from './status.ts'
+import { progressOf, report } from './status.ts'
 
 export function sync(
   db: Database,
@@ -24,10 +25,10 @@ export function sync(
 ): Answer<DatabaseChildren, DatabaseStatus> | Hold<DatabaseStatus> {
   const observed = context.observed.get(StatefulSet, names(db).statefulSet)
   const refused = refusal(db, observed)
-  if (refused !== undefined) return { hold: refused, status: counts(observed) }
+  if (refused !== undefined) return { hold: refused }
   const origins = originsOf(db, context, progressOf(db, observed).settled)
   if (typeof origins === 'string') {
-    return { hold: { reason: 'CredentialKeyMissing', message: origins }, status: counts(observed) }
+    return { hold: { reason: 'CredentialKeyMissing', message: origins } }
   }
   const { credentials, settings } = context
   return {
@@ -36,7 +37,7 @@ export function sync(
       secret(db, credentials, origins),
       configuration(db),
       ...services(db),
-      statefulSet(db, settings, observed),
+      marked(db, statefulSet(db, settings, observed), context),
       disruptionBudget(db),
       ...networkPolicies(db),
       backupSchedule(db, settings),

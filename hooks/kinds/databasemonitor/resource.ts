@@ -7,7 +7,7 @@ interface WrittenMonitor extends KubernetesObject {
   apiVersion: 'example.com/v1'
   kind: 'DatabaseMonitor'
   metadata: ObjectMeta & { name: string }
-  spec: { databaseRef: { name: string }; image?: string; alerting: boolean }
+  spec: { databaseRef: { name: string }; image?: string }
 }
 
 export const DatabaseMonitors = resourceType<WrittenMonitor>('example.com/v1', 'DatabaseMonitor', 'databasemonitors')

@@ -24,7 +24,6 @@ export const spec = z.object({
     .regex(/^[1-9][0-9]{0,3}[sm]$/, 'must be a time such as 30s or 1m')
     .default('30s')
     .describe('How often Prometheus asks for the metrics.'),
-  alerting: z.boolean().default(false).describe('Whether alerts are set up, where the Prometheus operator is.'),
   resources: resourcesSchema.prefault({}).describe('What an exporter asks for and may use.'),
 })
 

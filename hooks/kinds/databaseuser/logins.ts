@@ -2,7 +2,7 @@
 // name it; the one before still works until its retention is over. So nobody is cut off, as long as applications read
 // their Secret again within that time.
 import type { Context } from '../../sdk/definition.ts'
-import { periodSeconds } from '../database/schedule.ts'
+import { periodSeconds } from '../../sdk/schedule.ts'
 import type { DatabaseUser, DatabaseUserStatus } from './schema.ts'
 
 export type Login = NonNullable<DatabaseUserStatus['logins']>[number]

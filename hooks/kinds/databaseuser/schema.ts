@@ -3,9 +3,9 @@ import * as z from 'zod'
 import { objectNameSchema } from '../../sdk/containers.ts'
 import type { Column, Parent } from '../../sdk/definition.ts'
 import { dnsLabelPattern } from '../../sdk/names.ts'
+import { periodPattern } from '../../sdk/schedule.ts'
 import { immutable, listMap, rule, type ValidationRule } from '../../sdk/schema.ts'
 import { databaseRefSchema } from '../database/reference.ts'
-import { periodPattern } from '../database/schedule.ts'
 import { reservedUsers, unreserved } from '../database/schema.ts'
 
 /** A resource of this kind, its spec checked and defaulted. */

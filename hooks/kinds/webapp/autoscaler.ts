@@ -6,7 +6,8 @@ import type { HorizontalPodAutoscaler } from '../../sdk/resources.ts'
 import { labels, names } from './names.ts'
 import type { WebApp } from './schema.ts'
 
-export function autoscaler(app: WebApp): HorizontalPodAutoscaler | undefined {
+/** `least`: what it must not go below for now, however few the spec allows. */
+export function autoscaler(app: WebApp, least = 0): HorizontalPodAutoscaler | undefined {
   const { enabled, minReplicas, maxReplicas, behavior } = app.spec.autoscaling
   if (!enabled || scaledByKeda(app)) return undefined
   return {
@@ -15,7 +16,7 @@ export function autoscaler(app: WebApp): HorizontalPodAutoscaler | undefined {
     metadata: { name: names(app).autoscaler, labels: labels(app) },
     spec: {
       scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: names(app).deployment('stable') },
-      minReplicas,
+      minReplicas: Math.min(Math.max(minReplicas, least), maxReplicas),
       maxReplicas,
       metrics: metrics(app),
       ...(behavior &&

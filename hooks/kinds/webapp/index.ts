@@ -1,10 +1,12 @@
 // WebApp: an application that serves requests, and everything around it.
 import { composite } from '../../sdk/definition.ts'
-import { HorizontalPodAutoscaler } from '../../sdk/resources.ts'
+import { HorizontalPodAutoscaler, Pod, ResourceQuota } from '../../sdk/resources.ts'
 import { children } from './children.ts'
+import { trackLabels } from './names.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
-import { kedaLabel } from './status.ts'
+import { counts, kedaLabel } from './status.ts'
 import { sync } from './sync.ts'
+import { validate } from './validate.ts'
 
 export const webapp = composite({
   group: 'platform.example.com',
@@ -19,9 +21,16 @@ export const webapp = composite({
   children,
   // Only rollouts look at the clock; any other answer can be cached.
   clock: true,
+  validate,
+  counts: (_metadata, observed) => counts(observed),
   sync,
-  // The autoscaler that KEDA makes belongs to KEDA: it is only looked at.
-  relatedTypes: [HorizontalPodAutoscaler],
+  // Only looked at: the autoscaler that KEDA makes belongs to KEDA, quotas to the namespace; pods are for their restarts.
+  relatedTypes: [HorizontalPodAutoscaler, Pod, ResourceQuota],
   // Labels that follow from the name alone: see evaluateCustomize for what Metacontroller 1.5 would mix up otherwise.
-  related: ({ metadata: { name } }) => [{ type: HorizontalPodAutoscaler, labels: { [kedaLabel]: name } }],
+  related: (app) => [
+    { type: HorizontalPodAutoscaler, labels: { [kedaLabel]: app.metadata.name } },
+    { type: ResourceQuota },
+    // Only where an analysis asks for it: Metacontroller begins to watch all pods of the cluster with the first that does.
+    ...(app.spec.rollout.analysis === undefined ? [] : [{ type: Pod, labels: trackLabels(app, 'canary') }]),
+  ],
 })

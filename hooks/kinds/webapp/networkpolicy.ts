@@ -52,8 +52,12 @@ function ingress(app: WebApp, strict: boolean): NetworkPolicyIngressRule[] {
   ]
   const collectors = namespacesNamed(monitoringNamespaces ?? usualMonitoring)
   return [
-    // A rule without peers would let in everybody.
-    ...(clients.length === 0 ? [] : byProtocol(portsOf(app)).map((ports) => ({ from: clients, ports }))),
+    ...byProtocol(portsOf(app)).flatMap((ports): NetworkPolicyIngressRule[] => {
+      // Who asks for a load balancer wants its requests, and these come from anywhere.
+      if (!strict && app.spec.service.type !== 'ClusterIP') return [{ ports }]
+      // A rule without peers would let in everybody.
+      return clients.length === 0 ? [] : [{ from: clients, ports }]
+    }),
     ...(app.spec.monitoring.enabled && collectors.length > 0
       ? [{ from: collectors, ports: [policyPort(portNamed(app, app.spec.monitoring.port))] }]
       : []),

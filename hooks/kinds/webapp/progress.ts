@@ -42,8 +42,14 @@ export function progressOf(deployment: Live<Deployment> | undefined, wanted: num
     updating,
     settled: deployment !== undefined && current && !scaling && !updating && ready === wanted,
     stuck: current && condition('Progressing')?.reason === 'ProgressDeadlineExceeded',
-    ...(current && failure?.status === 'True' && { refused: failure.message ?? '' }),
+    ...(current && failure?.status === 'True' && { refused: withoutPodName(failure.message ?? '') }),
   }
+}
+
+// Each try names another pod: `pods "shop-5d8-x2x4z" is forbidden: exceeded quota: …`. A status that repeated it would be
+// written as often.
+function withoutPodName(message: string): string {
+  return message.replace(/^pods "[^"]*" is forbidden: /, '')
 }
 
 /** Pods of a Deployment that exist and that are ready, as its controller counts them. */

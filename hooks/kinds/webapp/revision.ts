@@ -19,11 +19,12 @@ export interface Revision {
 
 /** The revision that the spec asks for. */
 export function revisionOf(app: WebApp, settings: Settings): Revision {
-  const hash = shortHash(JSON.stringify(podTemplate(app, settings, 'stable')))
+  const stable = podTemplate(app, settings, 'stable')
+  const hash = shortHash(JSON.stringify(stable))
   return {
     hash,
     template(track) {
-      const template = podTemplate(app, settings, track)
+      const template = track === 'stable' ? stable : podTemplate(app, settings, track)
       const labels = { ...template.metadata?.labels, [revisionLabel]: hash }
       return { ...template, metadata: { ...template.metadata, labels } }
     },

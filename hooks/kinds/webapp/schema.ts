@@ -119,7 +119,7 @@ const security = rule(
       .enum(['none', 'baseline', 'strict'])
       .default('baseline')
       .describe(
-        'Who may connect: none leaves that open; baseline lets in this namespace, ingress controllers, monitoring and ingressPeers; strict lets in ingress controllers, monitoring and ingressPeers, and lets out to DNS and egressPeers only.',
+        'Who may connect: none leaves that open; baseline lets in this namespace, ingress controllers, monitoring and ingressPeers (everybody where service.type asks for it); strict lets in ingress controllers, monitoring and ingressPeers, and lets out to DNS and egressPeers only.',
       ),
     podSecurityStandard: z
       .enum(['restricted', 'baseline', 'privileged'])
@@ -330,7 +330,7 @@ export function canaryPort(port: number): number {
 
 export const status = z.object({
   phase: z
-    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Suspended', 'Failed'])
+    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Suspended', 'RolledBack', 'Failed'])
     .describe('Where the application is, in a word.'),
   replicas: z.int().min(0).describe('Pods that exist.'),
   readyReplicas: z.int().min(0).describe('Pods that are ready.'),

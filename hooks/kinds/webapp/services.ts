@@ -26,12 +26,20 @@ export function publicService(app: WebApp, track?: Track): Service {
   }
 }
 
-/** The pods of one track, for the parts of a route. The canary's ports have numbers of their own. */
-export function trackService(app: WebApp, track: Track): Service {
+/**
+ * The pods of one track, for the parts of a route. The canary's ports have numbers of their own.
+ * @param scraped whether its metrics are collected here, because the Service that users call does not lead to it
+ */
+export function trackService(app: WebApp, track: Track, scraped: boolean): Service {
+  const annotations = scraped ? monitoringAnnotations(app) : {}
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name: names(app).trackService(track), labels: labels(app) },
+    metadata: {
+      name: names(app).trackService(track),
+      labels: labels(app),
+      ...(Object.keys(annotations).length > 0 && { annotations }),
+    },
     spec: {
       type: 'ClusterIP',
       selector: trackLabels(app, track),

@@ -2,12 +2,14 @@
 import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import { selectorText } from '../../sdk/names.ts'
-import { HorizontalPodAutoscaler, NetworkPolicy } from '../../sdk/resources.ts'
+import { blamingQuota, quotaExceeded, readRefusal } from '../../sdk/quota.ts'
+import { Deployment, HorizontalPodAutoscaler, NetworkPolicy } from '../../sdk/resources.ts'
 import { scaledByKeda } from './autoscaler.ts'
 import type { WebAppChildren } from './children.ts'
 import { urlOf } from './ingress.ts'
 import { names, selectorLabels } from './names.ts'
-import type { Progress } from './progress.ts'
+import { countsOf, type Progress } from './progress.ts'
+import { quotaOf } from './quota.ts'
 import type { Replicas } from './replicas.ts'
 import type { Delivery } from './rollout/delivery.ts'
 import type { Phase, WebApp, WebAppStatus } from './schema.ts'
@@ -20,7 +22,8 @@ interface Report {
 }
 
 export function report(app: WebApp, context: View, delivery: Delivery, replicas: Replicas): Report {
-  const { progress } = delivery
+  const quota = quotaOf(context)
+  const progress = explained(delivery.progress, quota)
   const summary = delivery.summary ?? summarize(app, progress)
   return {
     status: {
@@ -32,10 +35,14 @@ export function report(app: WebApp, context: View, delivery: Delivery, replicas:
       ...delivery.status,
     },
     conditions: [
-      summary.ready,
+      // Where pods are refused the summary is about that already, unless it is the rollout's.
+      delivery.summary === undefined && progress.refused !== undefined
+        ? summary.ready
+        : blamingQuota(summary.ready, quota),
+      ...(quota === undefined ? [] : [quota]),
       ...(summary.reconciling === undefined ? [] : [summary.reconciling]),
       available(progress),
-      progressing(app, progress),
+      summary.progressing ?? progressing(app, progress),
       policyApplied(app, context, progress),
       autoscaled(app, context, replicas),
       ...delivery.conditions,
@@ -43,10 +50,28 @@ export function report(app: WebApp, context: View, delivery: Delivery, replicas:
   }
 }
 
+// The API server's own words hold the numbers of its first refusal.
+function explained(progress: Progress, quota: ConditionInput | undefined): Progress {
+  const { refused, ...rest } = progress
+  if (refused === undefined || readRefusal(refused) === undefined) return progress
+  // There is room again: the pods are on their way.
+  return quota === undefined ? rest : { ...rest, refused: quota.message }
+}
+
+/** Pods of all Deployments together, as their controller counts them. */
+export function counts(observed: View['observed']): Pick<WebAppStatus, 'replicas' | 'readyReplicas'> {
+  const all = observed.list(Deployment).map(countsOf)
+  return {
+    replicas: all.reduce((sum, { replicas }) => sum + replicas, 0),
+    readyReplicas: all.reduce((sum, { ready }) => sum + ready, 0),
+  }
+}
+
 interface Summary {
   phase: Phase
   ready: ConditionInput
   reconciling?: ConditionInput
+  progressing?: ConditionInput
 }
 
 function summarize(app: WebApp, progress: Progress): Summary {
@@ -87,6 +112,12 @@ function summarize(app: WebApp, progress: Progress): Summary {
     )
   }
   const created = app.status?.revision?.stable !== undefined
+  if (!created && app.spec.paused && replicas === 0) {
+    return {
+      ...not('Pending', 'Paused', 'spec.paused keeps even the first pods back'),
+      reconciling: { type: 'Reconciling', status: 'False', reason: 'Paused', message: '' },
+    }
+  }
   if (!created) return not('Creating', 'Creating', count)
   if (updating) return not('Updating', 'Updating', count)
   if (scaling) return not('Scaling', 'Scaling', `from ${replicas} to ${wanted} pods; ${count}`)
@@ -97,10 +128,9 @@ function summarize(app: WebApp, progress: Progress): Summary {
   return not('Failed', 'Unavailable', `${count}: see the events and logs of the pods`)
 }
 
-// `pods "x" is forbidden: exceeded quota: compute, requested: cpu=1, used: cpu=2, limited: cpu=2`, and
-// `pods "x" is forbidden: violates PodSecurity "restricted:latest": …`.
+// `ResourceQuota/compute refuses …`, and `pods "x" is forbidden: violates PodSecurity "restricted:latest": …`.
 function refusalReason(message: string): string {
-  if (message.includes('exceeded quota')) return 'QuotaExceeded'
+  if (message.startsWith('ResourceQuota/')) return quotaExceeded
   return message.includes('violates PodSecurity') ? 'PodSecurityViolated' : 'PodsRefused'
 }
 
@@ -159,6 +189,10 @@ function autoscaled(app: WebApp, { observed, related }: View, { owner, count }: 
   const inactive = own.status?.conditions?.find(
     ({ type: name, status }) => name === 'ScalingActive' && status === 'False',
   )
-  if (inactive !== undefined) return off(inactive.reason ?? 'ScalingInactive', inactive.message ?? '')
+  if (inactive !== undefined) {
+    // Not in its own words: they name pods, others each time.
+    const message = `see the conditions of HorizontalPodAutoscaler/${own.metadata.name}`
+    return off(inactive.reason ?? 'ScalingInactive', message)
+  }
   return { type, status: 'True', reason: 'Enabled', message: '' }
 }

@@ -7,7 +7,7 @@ import { disruptionBudget } from './disruptionbudget.ts'
 import { ingress } from './ingress.ts'
 import { names } from './names.ts'
 import { networkPolicy } from './networkpolicy.ts'
-import { refusal } from './refusal.ts'
+import { marked } from './quota.ts'
 import { replicasOf } from './replicas.ts'
 import { revisionOf } from './revision.ts'
 import { deliver } from './rollout/index.ts'
@@ -19,19 +19,17 @@ export function sync(
   app: WebApp,
   context: ClockContext<WebAppChildren>,
 ): Answer<WebAppChildren, WebAppStatus> | Hold<WebAppStatus> {
-  const refused = refusal(app)
-  if (refused !== undefined) return { hold: refused }
   const replicas = replicasOf(app, context.observed.get(Deployment, names(app).deployment('stable')))
   const delivery = deliver(app, context, { revision: revisionOf(app, context.settings), replicas })
-  const { configurations, deployments, services, jobs, resyncAfterSeconds } = delivery
+  const { configurations, deployments, services, jobs, minReplicas, resyncAfterSeconds } = delivery
   return {
     children: [
       serviceAccount(app),
       ...configurations,
-      ...deployments,
+      ...deployments.map((one) => marked(one, context)),
       ...services,
       ...jobs,
-      autoscaler(app),
+      autoscaler(app, minReplicas),
       disruptionBudget(app),
       networkPolicy(app),
       ingress(app),

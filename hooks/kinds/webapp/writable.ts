@@ -12,12 +12,15 @@ export function writableMounts(app: WebApp): VolumeMount[] {
   return paths(app).map((path) => ({ name: volumeOf(path), mountPath: path }))
 }
 
-// What the user mounts somewhere himself is there instead.
+// What the user puts somewhere himself is there instead.
 function paths({ spec }: WebApp): string[] {
   const { writablePaths = [], podSecurityStandard, readOnlyRootFilesystem } = spec.security
   const readOnly = readOnlyRootFilesystem ?? podSecurityStandard === 'restricted'
   const usual = readOnly ? ['/tmp', ...(imageNeeds(spec.image)?.writable ?? [])] : []
-  const taken = new Set((spec.volumeMounts ?? []).map(({ mountPath }) => mountPath))
+  const taken = new Set([
+    ...(spec.volumeMounts ?? []).map(({ mountPath }) => mountPath),
+    ...(spec.configFiles ?? []).map(({ path }) => path),
+  ])
   return [...new Set([...usual, ...writablePaths])].filter((path) => !taken.has(path))
 }
 

@@ -1,9 +1,12 @@
 // The Deployment and ReplicaSet controllers (pkg/controller/deployment/rolling.go, pkg/controller/replicaset).
-import type { KubernetesObject } from '../../sdk/kubernetes.ts'
+import { equal } from '../../sdk/equal.ts'
+import { type KubernetesObject, kubectlAnnotation } from '../../sdk/kubernetes.ts'
 import { controllerReference } from '../children.ts'
+import type { Clock } from '../clock.ts'
+import type { ApiError } from '../errors.ts'
 import { at, copy, listAt, numberAt, recordAt, stringsOf, textAt } from '../json.ts'
 import { type Client, referenceOf } from '../store.ts'
-import { controlled, type Loop, startLoop, type World, withCondition, writeStatus } from './loop.ts'
+import { controlled, type Loop, refused, startLoop, type World, withCondition, writeStatus } from './loop.ts'
 import { hasEnded, isAvailable, isReady, isTerminating, podFrom, podType, wanted } from './pods.ts'
 import { hashOf } from './statefulset.ts'
 
@@ -16,10 +19,13 @@ export function startReplicaSets(world: World): Loop {
   return startLoop(world, replicaSetType, ['Pod'], (set) => {
     const minReady = numberAt(set, 'spec', 'minReadySeconds') ?? 0
     const pods = controlled(client, podType, set).filter((pod) => !isTerminating(pod) && !hasEnded(pod))
+    let refusal: ApiError | undefined
     if (!isTerminating(set)) {
-      for (let missing = wanted(set) - pods.length; missing > 0; missing--) {
-        client.create(podFrom(at(set, 'spec', 'template'), set, { generateName: `${set.metadata.name}-` }))
-      }
+      refusal = refused(() => {
+        for (let missing = wanted(set) - pods.length; missing > 0; missing--) {
+          client.create(podFrom(at(set, 'spec', 'template'), set, { generateName: `${set.metadata.name}-` }))
+        }
+      })
       // What is not ready goes first, then the youngest.
       const order = [...pods].sort(
         (left, right) => Number(isReady(left)) - Number(isReady(right)) || age(right) - age(left),
@@ -29,21 +35,29 @@ export function startReplicaSets(world: World): Loop {
     }
     const now = controlled(client, podType, set).filter((pod) => !isTerminating(pod) && !hasEnded(pod))
     const available = now.filter((pod) => isAvailable(pod, minReady, clock.now())).length
-    writeStatus(
-      client,
-      set,
-      counts(
-        {
-          replicas: now.length,
-          fullyLabeledReplicas: now.length,
-          readyReplicas: now.filter(isReady).length,
-          availableReplicas: available,
-        },
-        set,
-      ),
-    )
+    const numbers = {
+      replicas: now.length,
+      fullyLabeledReplicas: now.length,
+      readyReplicas: now.filter(isReady).length,
+      availableReplicas: available,
+    }
+    writeStatus(client, set, { ...counts(numbers, set), ...replicaFailure(set, refusal, clock.stamp()) })
+    // Tried again with back-off.
+    if (refusal !== undefined) throw refusal
     return minReady > 0 && available < now.filter(isReady).length ? 1 : undefined
   })
+}
+
+/** The condition of a ReplicaSet whose pods are refused: the first refusal's message stays until there is none. */
+function replicaFailure(set: KubernetesObject, refusal: ApiError | undefined, stamp: string) {
+  if (refusal === undefined) return {}
+  const [before] = failuresOf(set)
+  const condition = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: refusal.message }
+  return { conditions: before === undefined ? withCondition([], condition, stamp) : [before] }
+}
+
+function failuresOf(object: KubernetesObject): unknown[] {
+  return listAt(object, 'status', 'conditions').filter((condition) => at(condition, 'type') === 'ReplicaFailure')
 }
 
 export function startDeployments(world: World): Loop {
@@ -51,6 +65,11 @@ export function startDeployments(world: World): Loop {
   return startLoop(world, { apiVersion: 'apps/v1', kind: 'Deployment' }, ['ReplicaSet'], (deployment) => {
     if (isTerminating(deployment)) return undefined
     const fresh = newReplicaSet(client, deployment)
+    // As `kubectl rollout history` finds it.
+    const revision = String(revisionOf(fresh))
+    if (deployment.metadata.annotations?.[revisionAnnotation] !== revision) {
+      client.patch(referenceOf(deployment), { metadata: { annotations: { [revisionAnnotation]: revision } } })
+    }
     const old = controlled(client, replicaSetType, deployment).filter(
       ({ metadata }) => metadata.uid !== fresh.metadata.uid,
     )
@@ -59,8 +78,9 @@ export function startDeployments(world: World): Loop {
       recreate(client, deployment, fresh, old)
     else if (!paused) roll(client, deployment, fresh, old)
     prune(client, deployment, old)
-    writeStatus(client, deployment, statusOf(client, deployment, fresh, clock.stamp()))
-    return undefined
+    const status = statusOf(client, deployment, fresh, clock)
+    writeStatus(client, deployment, status)
+    return untilDeadline(deployment, status, clock)
   })
 }
 
@@ -72,8 +92,9 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
   const newest = Math.max(0, ...sets.map(revisionOf))
   const existing = sets.find(({ metadata }) => metadata.labels?.[hashLabel] === hash)
   if (existing !== undefined) {
-    if (revisionOf(existing) === newest) return existing
-    const annotations = { ...existing.metadata.annotations, [revisionAnnotation]: String(newest + 1) }
+    const revision = revisionOf(existing) === newest ? newest : newest + 1
+    const annotations = { ...existing.metadata.annotations, ...handedDown(deployment, revision) }
+    if (equal(annotations, existing.metadata.annotations)) return existing
     return client.update({ ...copy(existing), metadata: { ...copy(existing.metadata), annotations } })
   }
   const labels = { ...stringsOf(at(template, 'metadata', 'labels')), [hashLabel]: hash }
@@ -85,7 +106,7 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
       name: `${deployment.metadata.name}-${hash}`,
       namespace: deployment.metadata.namespace ?? '',
       labels,
-      annotations: { [revisionAnnotation]: String(newest + 1) },
+      annotations: handedDown(deployment, newest + 1),
       ownerReferences: [controllerReference(deployment)],
     },
     spec: {
@@ -95,6 +116,12 @@ function newReplicaSet(client: Client, deployment: KubernetesObject): Kubernetes
       ...(minReadySeconds === undefined ? {} : { minReadySeconds }),
     },
   })
+}
+
+/** A ReplicaSet gets its Deployment's annotations; one that the Deployment loses stays (SetNewReplicaSetAnnotations). */
+function handedDown({ metadata }: KubernetesObject, revision: number): Record<string, string> {
+  const { [kubectlAnnotation]: _applied, ...annotations } = metadata.annotations ?? {}
+  return { ...annotations, [revisionAnnotation]: String(revision) }
 }
 
 function recreate(
@@ -178,8 +205,9 @@ function statusOf(
   client: Client,
   deployment: KubernetesObject,
   fresh: KubernetesObject,
-  stamp: string,
+  clock: Clock,
 ): Record<string, unknown> {
+  const stamp = clock.stamp()
   const sets = controlled(client, replicaSetType, deployment)
   const sum = (field: string) => sets.reduce((total, set) => total + (numberAt(set, 'status', field) ?? 0), 0)
   const live = sets.find(({ metadata }) => metadata.uid === fresh.metadata.uid)
@@ -188,8 +216,10 @@ function statusOf(
   const replicas = wanted(deployment)
   const enough = availableReplicas >= replicas - fenceposts(deployment)[1]
   const complete = updatedReplicas === replicas && sum('replicas') === replicas && availableReplicas === replicas
-  let conditions: readonly unknown[] = listAt(deployment, 'status', 'conditions')
-  const name = fresh.metadata.name
+  let conditions: readonly unknown[] = [
+    ...listAt(deployment, 'status', 'conditions').filter((condition) => at(condition, 'type') !== 'ReplicaFailure'),
+    ...failuresOf(live ?? fresh),
+  ]
   conditions = withCondition(
     conditions,
     enough
@@ -207,29 +237,86 @@ function statusOf(
         },
     stamp,
   )
-  conditions = withCondition(
-    conditions,
-    complete
-      ? {
-          type: 'Progressing',
-          status: 'True',
-          reason: 'NewReplicaSetAvailable',
-          message: `ReplicaSet "${name}" has successfully progressed.`,
-        }
-      : {
-          type: 'Progressing',
-          status: 'True',
-          reason: 'ReplicaSetUpdated',
-          message: `ReplicaSet "${name}" is progressing.`,
-        },
-    stamp,
-  )
-  const status = counts(
-    { replicas: sum('replicas'), updatedReplicas, readyReplicas: sum('readyReplicas'), availableReplicas },
-    deployment,
-  )
+  const now = {
+    replicas: sum('replicas'),
+    updatedReplicas,
+    readyReplicas: sum('readyReplicas'),
+    availableReplicas,
+  }
+  conditions = withCondition(conditions, progress(deployment, fresh, now, complete, clock), stamp)
+  const status = counts(now, deployment)
   const unavailableReplicas = Math.max(0, sum('replicas') - availableReplicas)
   return { ...status, ...(unavailableReplicas > 0 ? { unavailableReplicas } : {}), conditions }
+}
+
+/**
+ * The condition Progressing (pkg/controller/deployment/progress.go): its time moves with every step ahead, and when none
+ * came for so long it is False until there is one. A Deployment that was complete once waits for nothing.
+ */
+function progress(
+  deployment: KubernetesObject,
+  fresh: KubernetesObject,
+  now: Record<string, number>,
+  complete: boolean,
+  clock: Clock,
+): { type: string; status: string; reason: string; message: string; lastUpdateTime: unknown } {
+  const type = 'Progressing'
+  const name = fresh.metadata.name
+  const done = { type, status: 'True', reason: 'NewReplicaSetAvailable' }
+  const before = listAt(deployment, 'status', 'conditions').find((condition) => at(condition, 'type') === type)
+  const since = at(before, 'lastUpdateTime') ?? clock.stamp()
+  const message = `ReplicaSet "${name}" has successfully progressed.`
+  const completed = at(before, 'reason') === done.reason && at(before, 'message') === message
+  if (complete || (completed && !steppedAhead(deployment, now))) {
+    return { ...done, message, lastUpdateTime: completed ? since : clock.stamp() }
+  }
+  const underWay = {
+    type,
+    status: 'True',
+    reason: 'ReplicaSetUpdated',
+    message: `ReplicaSet "${name}" is progressing.`,
+  }
+  // Of a ReplicaSet that was not there before.
+  const started = !String(at(before, 'message') ?? '').includes(`"${name}"`)
+  if (started || steppedAhead(deployment, now)) return { ...underWay, lastUpdateTime: clock.stamp() }
+  const overdue = at(before, 'reason') === 'ProgressDeadlineExceeded'
+  if (!overdue && clock.now() - Date.parse(String(since)) < deadlineOf(deployment) * 1000) {
+    return { ...underWay, lastUpdateTime: since }
+  }
+  return {
+    type,
+    status: 'False',
+    reason: 'ProgressDeadlineExceeded',
+    message: `ReplicaSet "${name}" has timed out progressing.`,
+    lastUpdateTime: overdue ? since : clock.stamp(),
+  }
+}
+
+function steppedAhead(deployment: KubernetesObject, now: Record<string, number>): boolean {
+  const before = (field: string) => numberAt(deployment, 'status', field) ?? 0
+  const { replicas = 0, updatedReplicas = 0, readyReplicas = 0, availableReplicas = 0 } = now
+  return (
+    updatedReplicas > before('updatedReplicas') ||
+    replicas - updatedReplicas < before('replicas') - before('updatedReplicas') ||
+    readyReplicas > before('readyReplicas') ||
+    availableReplicas > before('availableReplicas')
+  )
+}
+
+function deadlineOf(deployment: KubernetesObject): number {
+  return numberAt(deployment, 'spec', 'progressDeadlineSeconds') ?? 600
+}
+
+/** Seconds until a Deployment that is under way has to be looked at again. */
+function untilDeadline(
+  deployment: KubernetesObject,
+  status: Record<string, unknown>,
+  clock: Clock,
+): number | undefined {
+  const condition = listAt(status, 'conditions').find((one) => at(one, 'type') === 'Progressing')
+  if (at(condition, 'reason') !== 'ReplicaSetUpdated' || at(deployment, 'spec', 'paused') === true) return undefined
+  const since = Date.parse(String(at(condition, 'lastUpdateTime')))
+  return Math.max(1, (since - clock.now()) / 1000 + deadlineOf(deployment))
 }
 
 /** Counts without the zeroes that Go leaves out; `replicas` of a ReplicaSet is always written. */

@@ -1,12 +1,14 @@
 // What kube-controller-manager, the scheduler and the kubelets do in a cluster, as far as hooks come to see it.
 import type { Clock } from '../clock.ts'
 import type { Store } from '../store.ts'
+import { startAutoscalers } from './autoscaler.ts'
 import { startBudgets } from './budget.ts'
 import { startCronJobs } from './cronjob.ts'
 import { startDeployments, startReplicaSets } from './deployment.ts'
 import { startJobs } from './job.ts'
 import { startLoop, type World } from './loop.ts'
 import { type Kubelets, type PodTimes, startKubelets } from './pods.ts'
+import { startQuotas } from './quota.ts'
 import { startStatefulSets } from './statefulset.ts'
 import { startVolumes } from './volumes.ts'
 
@@ -26,6 +28,8 @@ export function startStandIns(store: Store, clock: Clock, times: PodTimes = usua
     startJobs,
     startCronJobs,
     startBudgets,
+    startQuotas,
+    startAutoscalers,
     startNamespaces,
   ]
   const running = loops.map((start) => start(world))

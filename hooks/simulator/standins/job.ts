@@ -1,8 +1,9 @@
 // The Job controller (pkg/controller/job) and the one that removes finished Jobs (ttlSecondsAfterFinished).
 import type { KubernetesObject } from '../../sdk/kubernetes.ts'
+import type { ApiError } from '../errors.ts'
 import { at, listAt, numberAt, textAt } from '../json.ts'
 import { referenceOf } from '../store.ts'
-import { controlled, type Loop, startLoop, type World, withCondition, writeStatus } from './loop.ts'
+import { controlled, type Loop, refused, startLoop, type World, withCondition, writeStatus } from './loop.ts'
 import { hasEnded, isReady, isTerminating, podFrom, podType } from './pods.ts'
 
 const jobType = { apiVersion: 'batch/v1', kind: 'Job' }
@@ -44,6 +45,7 @@ function reconcile({ client, clock }: World, job: KubernetesObject): number | un
   const enough = completions === undefined ? succeeded > 0 && active.length === 0 : succeeded >= completions
   let conditions: readonly unknown[] = listAt(job, 'status', 'conditions')
   let again: number | undefined
+  let refusal: ApiError | undefined
   const status: Record<string, unknown> = {
     ready: active.filter(isReady).length,
     terminating: 0,
@@ -82,10 +84,12 @@ function reconcile({ client, clock }: World, job: KubernetesObject): number | un
     const missing =
       Math.min(parallelism, completions === undefined ? parallelism : completions - succeeded) - active.length
     if (missing > 0 && wait > 0) again = wait
-    for (let index = 0; index < missing && wait <= 0; index++) {
-      const pod = podFrom(at(job, 'spec', 'template'), job, { generateName: `${job.metadata.name}-` })
-      active.push(client.create(pod))
-    }
+    refusal = refused(() => {
+      for (let index = 0; index < missing && wait <= 0; index++) {
+        const pod = podFrom(at(job, 'spec', 'template'), job, { generateName: `${job.metadata.name}-` })
+        active.push(client.create(pod))
+      }
+    })
     if (deadline !== undefined) again = Math.min(again ?? deadline - age, deadline - age)
   }
   if (startTime !== undefined) status.startTime = startTime
@@ -94,6 +98,8 @@ function reconcile({ client, clock }: World, job: KubernetesObject): number | un
   if (failed.length > 0) status.failed = failed.length
   if (conditions.length > 0) status.conditions = conditions
   writeStatus(client, job, status)
+  // Tried again with back-off.
+  if (refusal !== undefined) throw refusal
   return again
 }
 

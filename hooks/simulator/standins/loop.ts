@@ -3,7 +3,7 @@ import { equal } from '../../sdk/equal.ts'
 import type { KubernetesObject, ObjectType } from '../../sdk/kubernetes.ts'
 import { controllerOf } from '../claim.ts'
 import type { Clock } from '../clock.ts'
-import { isApiError } from '../errors.ts'
+import { type ApiError, isApiError } from '../errors.ts'
 import { copy } from '../json.ts'
 import { createQueue, type Outcome } from '../queue.ts'
 import { type Client, keyOf, referenceOf, type Store } from '../store.ts'
@@ -81,6 +81,17 @@ export function startLoop(
   }
 }
 
+/** Does something, and answers what the API server refused it with; what else goes wrong is thrown. */
+export function refused(action: () => void): ApiError | undefined {
+  try {
+    action()
+    return undefined
+  } catch (error) {
+    if (isApiError(error, 'Forbidden')) return error
+    throw error
+  }
+}
+
 /** Writes a status unless it is there already. */
 export function writeStatus(client: Client, object: KubernetesObject, status: Record<string, unknown>): void {
   const live = client.get(referenceOf(object))
@@ -98,7 +109,7 @@ export function controlled(client: Client, type: ObjectType, owner: KubernetesOb
 /** Conditions with one set: its transition time moves only when its status does. */
 export function withCondition(
   conditions: readonly unknown[],
-  condition: { type: string; status: string; reason?: string; message?: string },
+  condition: { type: string; status: string; reason?: string; message?: string; lastUpdateTime?: unknown },
   stamp: string,
 ): Record<string, unknown>[] {
   const known = copy(conditions) as Record<string, unknown>[]

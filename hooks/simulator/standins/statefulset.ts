@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import { equal } from '../../sdk/equal.ts'
 import type { KubernetesObject, OwnerReference } from '../../sdk/kubernetes.ts'
 import { controllerReference } from '../children.ts'
-import { isApiError } from '../errors.ts'
+import { type ApiError, isApiError } from '../errors.ts'
 import { at, copy, goJson, listAt, numberAt, recordAt, stringsOf, textAt } from '../json.ts'
 import { type Client, referenceOf } from '../store.ts'
-import { controlled, type Loop, startLoop, type World, writeStatus } from './loop.ts'
+import { controlled, type Loop, refused, startLoop, type World, writeStatus } from './loop.ts'
 import { hasEnded, isAvailable, isReady, isTerminating, podFrom, podType, wanted } from './pods.ts'
 
 const setType = { apiVersion: 'apps/v1', kind: 'StatefulSet' }
@@ -30,11 +30,14 @@ function reconcile({ client, clock }: World, set: KubernetesObject): number | un
   const minReady = numberAt(set, 'spec', 'minReadySeconds') ?? 0
   const available = (pod: KubernetesObject | undefined) =>
     pod !== undefined && !isTerminating(pod) && isAvailable(pod, minReady, clock.now())
+  let refusal: ApiError | undefined
   if (!isTerminating(set)) {
     setClaimOwners(client, set, pods)
-    step(client, set, pods, revisions, available)
+    refusal = refused(() => step(client, set, pods, revisions, available))
   }
   writeStatus(client, set, statusOf(set, controlled(client, podType, set), revisions, available))
+  // Tried again with back-off.
+  if (refusal !== undefined) throw refusal
   return minReady > 0 && pods.some((pod) => isReady(pod) && !available(pod)) ? 1 : undefined
 }
 

@@ -5,9 +5,6 @@ import t from 'tap'
 import { stage, mysqlVersion as version } from './mysqlserver.ts'
 import { scriptsOf } from './shells.ts'
 
-// A server is set up and used; the machine may have other things to do.
-t.setTimeout(180_000)
-
 t.test(
   'MySQL, from an empty folder to a restored backup',
   { skip: version === undefined && 'there is no MySQL' },

@@ -2,17 +2,17 @@
 // of it eventually stable reconciliation, Acto (SOSP'23) and Sieve (OSDI'22) found most bugs of operators by the rest.
 import fc from 'fast-check'
 import t from 'tap'
-import { isRecord, type KubernetesObject } from '../../../hooks/sdk/kubernetes.ts'
 import { brokenSpecs, changes, specs } from './specs.ts'
 import {
   ask,
   change,
+  contents,
   createWorld,
   findChild,
   namespace,
-  plain,
   running,
   runPods,
+  same,
   settle,
   step,
   type World,
@@ -169,29 +169,4 @@ t.test('deletion ends from every state, and takes no claim that its policy keeps
 // No owner that would take a claim along.
 function retained(world: World): void {
   for (const claim of Object.values(world.claims)) same(claim.metadata.ownerReferences ?? [], [])
-}
-
-// What is desired of every child, without identities and revisions.
-function contents(world: World): Record<string, unknown> {
-  const children: KubernetesObject[] = Object.values(world.children).flatMap((group) => Object.values(group))
-  return Object.fromEntries(
-    children
-      .map((one) => [`${one.kind}/${one.metadata.name}`, plain(one)] as const)
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  )
-}
-
-function same(actual: unknown, expected: unknown): void {
-  const [left, right] = [sortedJson(actual), sortedJson(expected)]
-  if (left !== right) throw new Error(`${left}\nis not\n${right}`)
-}
-
-function sortedJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => {
-    // Metacontroller matches items of these lists by name and leaves them in the order in which they came.
-    if (Array.isArray(inner) && inner.every((one) => isRecord(one) && typeof one.name === 'string')) {
-      return inner.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    }
-    return isRecord(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner
-  })
 }

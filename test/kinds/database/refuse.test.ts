@@ -122,7 +122,8 @@ for (const [name, spec] of ownParameters) {
   t.test(`refused: the parameter ${name}`, async (t) => {
     const { hold } = ask(createWorld(spec))
     t.equal(hold?.reason, 'InvalidParameter')
-    t.ok(hold?.message.startsWith(`spec.parameters.${name}: cannot be set: `), String(hold?.message))
+    const field = name.includes('.') ? `spec.parameters[${name}]` : `spec.parameters.${name}`
+    t.ok(hold?.message.startsWith(`${field}: cannot be set: `), String(hold?.message))
   })
 }
 

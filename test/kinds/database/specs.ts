@@ -1,5 +1,6 @@
 // Specs of Databases, made at random: valid ones of every field, and broken ones.
 import fc from 'fast-check'
+import { replaced } from '../replaced.ts'
 import type { Spec } from './world.ts'
 
 const name = fc.constantFrom('a', 'store', 'team-a', 'x'.repeat(40))
@@ -175,14 +176,3 @@ export const changes: fc.Arbitrary<Spec> = specs.map(
 export const brokenSpecs: fc.Arbitrary<Spec> = fc
   .tuple(specs, fc.nat(), fc.jsonValue())
   .map(([spec, seed, value]) => replaced(spec, seed, value) as Spec)
-
-// Walks down by the digits of `seed` and puts `value` where it ends.
-function replaced(target: unknown, seed: number, value: unknown): unknown {
-  if (typeof target !== 'object' || target === null) return value
-  const entries = Object.entries(target)
-  if (entries.length === 0) return value
-  const index = seed % entries.length
-  const rest = Math.floor(seed / entries.length)
-  const next = entries.map(([key, inner], at) => [key, at === index ? replaced(inner, rest, value) : inner] as const)
-  return Array.isArray(target) ? next.map(([, inner]) => inner) : Object.fromEntries(next)
-}

@@ -170,6 +170,10 @@ t.test('a larger size: claims grow by a Job that may do nothing else', async (t)
   change(world, { storage: { size: '2Gi' } })
   settle(world)
   t.match(conditionOf(world, 'StorageExpanded'), { status: 'False', reason: 'Expanding' })
+  t.match(child(world, 'NetworkPolicy', 'orders-grow').spec, {
+    podSelector: { matchLabels: { 'app.kubernetes.io/component': 'maintenance' } },
+    egress: [{ ports: [{ port: 443 }, { port: 6443 }] }],
+  })
   const role = child(world, 'Role', 'orders-grow')
   t.same(role.rules, [
     {

@@ -1,5 +1,7 @@
 // What the kind has to know of an engine. Each engine is one file that states these facts.
 import type { EnvVar, EnvVarSource } from 'kubernetes-types/core/v1.js'
+import { fieldBelow } from '../../../sdk/fields.ts'
+import type { Problem } from '../../../sdk/schema.ts'
 import type { Database } from '../schema.ts'
 
 /** An engine's facts, and the texts that are written for it. */
@@ -120,13 +122,14 @@ export const monitor = { username: 'monitor', key: 'monitor-password' } as const
  */
 export const operator = { username: 'operator_hooks', key: 'operator-password' } as const
 
-/** The user's parameters that the kind does not let him set, as a sentence; undefined when there are none. */
-export function parameterFault(db: Database, { ownedParameters }: Engine): string | undefined {
-  for (const name of Object.keys(db.spec.parameters ?? {})) {
+/** The user's parameters that the kind does not let him set. */
+export function parameterProblems(db: Database, { ownedParameters }: Engine): Problem[] {
+  return Object.keys(db.spec.parameters ?? {}).flatMap((name) => {
     const owned = ownedParameters.find(({ pattern }) => pattern.test(name))
-    if (owned !== undefined) return `spec.parameters.${name}: cannot be set: ${owned.reason}`
-  }
-  return undefined
+    if (owned === undefined) return []
+    const field = fieldBelow('spec.parameters', name)
+    return [{ field, message: `cannot be set: ${owned.reason}`, reason: 'InvalidParameter' }]
+  })
 }
 
 /** Whole mebibytes, at least `least`. */

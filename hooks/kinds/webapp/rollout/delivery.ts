@@ -26,7 +26,9 @@ export interface Delivery {
   /** Conditions of its own, such as RolledBack. */
   conditions: readonly ConditionInput[]
   /** Replaces the phase, and the reason and message of Ready and Reconciling, where the counts alone would mislead. */
-  summary?: { phase: Phase; ready: ConditionInput; reconciling?: ConditionInput }
+  summary?: { phase: Phase; ready: ConditionInput; reconciling?: ConditionInput; progressing?: ConditionInput }
+  /** Below this an autoscaler must not go for now. */
+  minReplicas?: number
   resyncAfterSeconds?: number
 }
 

@@ -6,6 +6,7 @@ import { portsOf } from '../ports.ts'
 import { progressOf } from '../progress.ts'
 import { publicService } from '../services.ts'
 import type { Strategy } from './delivery.ts'
+import { trackServices } from './tracks.ts'
 
 export const rolling: Strategy = (app, { observed }, { revision, replicas }) => {
   const { hash } = revision
@@ -20,7 +21,7 @@ export const rolling: Strategy = (app, { observed }, { revision, replicas }) => 
         annotations: replicas.annotations,
       }),
     ],
-    services: [publicService(app)],
+    services: [publicService(app), ...trackServices(app, observed)],
     jobs: [],
     progress,
     status: {

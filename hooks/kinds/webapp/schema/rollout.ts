@@ -1,6 +1,7 @@
 // How a new revision of a WebApp comes about, and how far it has come.
 import * as z from 'zod'
 import { intOrString, listMap, rule } from '../../../sdk/schema.ts'
+import { phases, reasons } from '../rollout/types.ts'
 
 const countOrShare = rule(
   intOrString(),
@@ -96,10 +97,18 @@ export const rollout = [
       .enum(['replicas', 'gateway'])
       .default('replicas')
       .describe('What divides the requests: the number of pods of each revision, or a route of the Gateway API.'),
+    scaleDownDelaySeconds: z
+      .int()
+      .min(0)
+      .max(86400)
+      .default(30)
+      .describe('With blueGreen: seconds that the set of pods stays from which the requests were taken.'),
   }),
 )
 
 const revision = z.string().max(63)
+
+const time = z.string().max(64).optional()
 
 /** The part of the status that tells of revisions. */
 export const rolloutStatus = {
@@ -114,27 +123,30 @@ export const rolloutStatus = {
     .describe('Revisions of the pods: hashes of their template.'),
   rollout: z
     .object({
-      phase: z
-        .enum([
-          'Initializing',
-          'Progressing',
-          'Waiting',
-          'WaitingPromotion',
-          'Promoting',
-          'Finalising',
-          'Succeeded',
-          'Failed',
-        ])
-        .optional()
-        .describe('Where the new revision is.'),
+      phase: z.enum(phases).optional().describe('Where the new revision is.'),
+      strategy: z.enum(['rolling', 'canary', 'blueGreen']).optional().describe('How it comes about.'),
       step: z.int().min(0).max(100).optional().describe('Step that it is at, from 0.'),
       weight: z.int().min(0).max(100).optional().describe('Share of the requests that it gets, in percent.'),
       failedChecks: z.int().min(0).max(1000000).optional().describe('Checks that failed.'),
-      startedAt: z.string().max(64).optional().describe('When it began.'),
-      stepStartedAt: z.string().max(64).optional().describe('When the step began.'),
-      lastCheckAt: z.string().max(64).optional().describe('When it was last checked.'),
-      progressedAt: z.string().max(64).optional().describe('When it last came nearer.'),
-      message: z.string().max(4096).optional().describe('What it waits for, or why it failed.'),
+      reason: z.enum(reasons).optional().describe('What it waits for, or why it failed, in a word.'),
+      message: z.string().max(4096).optional().describe('The same for people.'),
+      startedAt: time.describe('When it began.'),
+      startingSince: time.describe('Since when the pods of the step have been coming.'),
+      stepStartedAt: time.describe('When the time of the step began; while a canary leaves, when that began.'),
+      failingSince: time.describe('Since when its pods have not been ready.'),
+      lastFailedAt: time.describe('When a check of its pods last failed.'),
+      lastFailedCheck: z
+        .int()
+        .min(0)
+        .max(1000000)
+        .optional()
+        .describe('Number of the last query of the step that failed.'),
+      baseReplicas: z
+        .int()
+        .min(0)
+        .max(1000)
+        .optional()
+        .describe('Pods of the stable revision as it began; an autoscaler does not go below while it lasts.'),
     })
     .optional()
     .describe('How far the new revision has come.'),

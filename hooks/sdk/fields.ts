@@ -16,6 +16,14 @@ export function fieldBelow(path: string, step: string | number): string {
   return path === '' ? step : `${path}.${step}`
 }
 
+/** The value at a path; undefined where there is none. */
+export function valueAt(object: unknown, field: string): unknown {
+  return stepsOfField(field).reduce<unknown>(
+    (value, step) => (typeof value === 'object' && value !== null ? Reflect.get(value, step) : undefined),
+    object,
+  )
+}
+
 function unquoted(text: string): string {
   return text.replace(/^"(.*)"$/, '$1')
 }

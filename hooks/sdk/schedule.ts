@@ -1,6 +1,6 @@
 // Cron schedules and periods as CronJobs take them.
 import { Cron } from 'croner'
-import { remembering } from '../../sdk/remember.ts'
+import { remembering } from './remember.ts'
 
 /**
  * Says what is wrong with a CronJob's schedule; undefined when nothing is. Five fields or a macro, as
@@ -19,6 +19,22 @@ export const scheduleFault = remembering((schedule: string): string | undefined 
   } catch (error) {
     return `is not a cron expression: ${error instanceof Error ? error.message.replace(/^\w+: /, '') : String(error)}`
   }
+})
+
+/** The times of a schedule around an instant, in UTC: the last at or before it, and the next after it. */
+export function timesAround(schedule: string, now: Date): { last: Date | undefined; next: Date | undefined } {
+  const cron = new Cron(schedule, { mode: '5-part', utcOffset: 0, paused: true })
+  // A second later, for "at" too: the smallest step of croner.
+  const [last] = cron.previousRuns(1, new Date(now.getTime() + 1000))
+  return { last, next: cron.nextRun(now) ?? undefined }
+}
+
+/** The longest time between two runs of a schedule, in seconds, looking at a few of them. */
+export const longestGapSeconds = remembering((schedule: string): number => {
+  // From a fixed instant, so that the answer does not depend on the day it is asked.
+  const runs = new Cron(schedule, { mode: '5-part', utcOffset: 0, paused: true }).nextRuns(32, '2024-01-01T00:00:00Z')
+  const gaps = runs.slice(1).map((run, index) => (run.getTime() - (runs[index]?.getTime() ?? 0)) / 1000)
+  return Math.max(0, ...gaps)
 })
 
 /** Seconds of a period such as `12h`, `7d` or `4w`. Undefined when it is none. */

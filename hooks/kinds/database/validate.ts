@@ -1,0 +1,35 @@
+// What is wrong with a Database, or unwise, that neither its schema nor CEL can tell.
+import type { Findings } from '../../sdk/definition.ts'
+import { dnsLabelPattern } from '../../sdk/names.ts'
+import type { Problem } from '../../sdk/schema.ts'
+import { parameterProblems } from './engines/engine.ts'
+import { engineOf } from './engines/index.ts'
+import { type Database, maxNameLength } from './schema.ts'
+
+/** Asked at admission and by each sync; a problem holds what exists. */
+export function validate(db: Database): Findings {
+  return {
+    problems: [...nameProblems(db), ...parameterProblems(db, engineOf(db))],
+    warnings: [...quorumWarnings(db), ...dataWarnings(db)],
+  }
+}
+
+function nameProblems({ metadata: { name } }: Database): Problem[] {
+  if (name.length <= maxNameLength && dnsLabelPattern.test(name)) return []
+  const message = `must be at most ${maxNameLength} lower case letters, digits and -, and start with a letter: Services and the CronJob <name>-backup are named after it; create the Database under another name`
+  return [{ field: 'metadata.name', message, reason: 'InvalidName' }]
+}
+
+// Both decide by a majority: https://dev.mysql.com/doc/refman/8.4/en/group-replication-fault-tolerance.html and
+// https://www.mongodb.com/docs/manual/core/replica-set-architectures/
+function quorumWarnings({ spec: { engine, replicas } }: Database): string[] {
+  if (engine === 'postgresql' || replicas % 2 === 1) return []
+  const survived = replicas / 2 - 1
+  const loss = survived === 0 ? 'no replica may fail' : `no more than ${survived} of them may fail`
+  return [`spec.replicas: ${replicas} vote no better than ${replicas - 1}, ${loss}; take an odd number`]
+}
+
+function dataWarnings({ spec: { deletionPolicy, backup } }: Database): string[] {
+  if (deletionPolicy !== 'Delete' || backup.enabled) return []
+  return ['spec.deletionPolicy: Delete takes the data along with the resource, and no backups are taken']
+}
