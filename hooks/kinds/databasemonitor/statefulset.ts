@@ -65,7 +65,7 @@ export function statefulSet(monitor: DatabaseMonitor, db: Database, settings: Se
               securityContext: restrictedContainer,
               // Their page of greeting: to ask for metrics would ask the database each time.
               readinessProbe: { httpGet: { path: '/', port: 'metrics' }, periodSeconds: 10 },
-              livenessProbe: { httpGet: { path: '/', port: 'metrics' }, periodSeconds: 20, failureThreshold: 6 },
+              livenessProbe: { tcpSocket: { port: 'metrics' }, periodSeconds: 20, failureThreshold: 6 },
               volumeMounts: [{ name: 'credentials', mountPath: passwordFolder, readOnly: true }],
             },
           ],
