@@ -174,7 +174,7 @@ const backup = rule(
 
 /** Names that mean something to one of the engines, or to the operator. */
 export const reservedUsers = ['postgres', 'root', 'monitor', 'operator_hooks', 'public', 'none', 'mysql']
-export const reservedDatabases = [
+const reservedDatabases = [
   ...['postgres', 'template0', 'template1', 'mysql', 'sys', 'information_schema', 'performance_schema'],
   ...['admin', 'local', 'config'],
 ]

@@ -31,7 +31,7 @@ export const paths = {
 } as const
 
 /** What a script leaves in the termination message of its container when it succeeds. */
-export interface Result {
+interface Result {
   /** Statements that it took to bring the engine to what is wanted; 0 when nothing had to be done. */
   changes: number
 }
