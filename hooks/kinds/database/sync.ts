@@ -40,7 +40,7 @@ export function sync(
       marked(db, statefulSet(db, settings, observed), context),
       disruptionBudget(db),
       ...networkPolicies(db),
-      backupSchedule(db, settings),
+      backupSchedule(db),
       monitor(db),
       ...growth(db, settings, claimsOf(db, context)),
     ],

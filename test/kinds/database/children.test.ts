@@ -55,7 +55,7 @@ for (const { engine, version, image, port, file } of engines) {
       'StatefulSet/orders',
     ])
     const withBackup = inventory(made({ engine, version, backup }))
-    t.ok(withBackup.includes('CronJob/orders-backup'))
+    t.ok(withBackup.includes('DatabaseBackup/orders-backup'))
     t.ok(withBackup.includes('NetworkPolicy/orders-backup'))
   })
 
@@ -93,7 +93,7 @@ for (const { engine, version, image, port, file } of engines) {
   t.test(`${engine}: what linters ask of pods`, async (t) => {
     const world = made({ engine, version, backup })
     const accounts = inventory(world).filter((name) => name.startsWith('ServiceAccount/'))
-    for (const object of [child(world, 'StatefulSet', 'orders'), child(world, 'CronJob', 'orders-backup')]) {
+    for (const object of [child(world, 'StatefulSet', 'orders'), finalBackup({ engine, version, backup })]) {
       const pod = podOf(object)
       const title = object.kind
       t.match(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } }, title)
@@ -130,7 +130,7 @@ for (const { engine, version, image, port, file } of engines) {
     }
     const policy = child(world, 'NetworkPolicy', 'orders').spec as { podSelector: { matchLabels: object } }
     t.match(labels, policy.podSelector.matchLabels)
-    const backups = labelsOf(child(world, 'CronJob', 'orders-backup'))
+    const backups = labelsOf(finalBackup({ engine, version, backup }))
     const backupPolicy = child(world, 'NetworkPolicy', 'orders-backup').spec as { podSelector: { matchLabels: object } }
     t.match(backups, backupPolicy.podSelector.matchLabels)
     t.notMatch(backups, policy.podSelector.matchLabels, 'a backup pod is no database')
@@ -329,7 +329,6 @@ t.test('suspended: no pods, no backups, all the rest', async (t) => {
   step(world)
   t.same(inventory(world), before)
   t.match(child(world, 'StatefulSet', 'orders').spec, { replicas: 0 })
-  t.match(child(world, 'CronJob', 'orders-backup').spec, { suspend: true })
 })
 
 t.test('pods are placed as the user says, and spread where he says nothing', async (t) => {
@@ -396,30 +395,23 @@ t.test('what the API server would drop of what users wrote is dropped', async (t
 })
 
 t.test('a backup goes to a claim, or to S3 by a client of its own', async (t) => {
-  const claim = podOf(
-    child(made({ backup: { enabled: true, destination: { claim: { name: 'store' } } } }), 'CronJob', 'orders-backup'),
-  )
+  const claim = podOf(finalBackup({ backup: { destination: { claim: { name: 'store' } } } }))
   t.equal(claim.volumes?.find(({ name }) => name === 'backup')?.persistentVolumeClaim?.claimName, 'store')
   t.equal(claim.containers[0]?.image, 'postgres:13.8')
   const s3 = podOf(
-    child(
-      made({
-        backup: {
-          enabled: true,
-          destination: {
-            s3: {
-              bucket: 'b-1',
-              endpoint: 'https://s3.internal:9000',
-              forcePathStyle: true,
-              caSecret: { name: 'ca' },
-              credentialsSecret: { name: 'keys' },
-            },
+    finalBackup({
+      backup: {
+        destination: {
+          s3: {
+            bucket: 'b-1',
+            endpoint: 'https://s3.internal:9000',
+            forcePathStyle: true,
+            caSecret: { name: 'ca' },
+            credentialsSecret: { name: 'keys' },
           },
         },
-      }),
-      'CronJob',
-      'orders-backup',
-    ),
+      },
+    }),
   )
   const env = Object.fromEntries(s3.containers[0]?.env?.map(({ name, value }) => [name, value]) ?? [])
   t.match(env, {
@@ -427,7 +419,6 @@ t.test('a backup goes to a claim, or to S3 by a client of its own', async (t) =>
     RCLONE_CONFIG_STORE_ENDPOINT: 'https://s3.internal:9000',
     RCLONE_CONFIG_STORE_FORCE_PATH_STYLE: 'true',
     RCLONE_CA_CERT: '/etc/s3-ca/ca.crt',
-    RETENTION_SECONDS: '604800',
   })
   t.match(
     s3.containers[0]?.env?.find(({ name }) => name === 'AWS_ACCESS_KEY_ID'),
@@ -438,17 +429,21 @@ t.test('a backup goes to a claim, or to S3 by a client of its own', async (t) =>
   t.notOk(s3.volumes?.find(({ name }) => name === 'backup')?.persistentVolumeClaim)
 })
 
-t.test('the schedule and its limits are in the CronJob', async (t) => {
-  const world = made({ backup: { ...backup, schedule: '0 2 * * *', timeZone: 'Europe/Berlin' } })
-  t.match(child(world, 'CronJob', 'orders-backup').spec, {
+t.test('backups on a schedule are a DatabaseBackup’s, which is told all there is to them', async (t) => {
+  const annotations = { 'example.com/role': 'backups' }
+  const world = made({
+    backup: { ...backup, schedule: '0 2 * * *', timeZone: 'Europe/Berlin', workSize: '5Gi' },
+    serviceAccount: { annotations },
+  })
+  t.match(child(world, 'DatabaseBackup', 'orders-backup').spec, {
+    databaseRef: { name: 'orders' },
     schedule: '0 2 * * *',
     timeZone: 'Europe/Berlin',
-    concurrencyPolicy: 'Forbid',
+    retention: '7d',
     suspend: false,
-    startingDeadlineSeconds: Number,
-    successfulJobsHistoryLimit: 3,
-    failedJobsHistoryLimit: 3,
-    jobTemplate: { spec: { backoffLimit: 2, activeDeadlineSeconds: Number, ttlSecondsAfterFinished: Number } },
+    workSize: '5Gi',
+    destination: backup.destination,
+    serviceAccount: { annotations },
   })
 })
 
@@ -459,6 +454,13 @@ t.test('children that were deleted come back identical, credentials too', async 
   step(world)
   t.same(world.children, before)
 })
+
+// The Job of a last backup.
+function finalBackup(spec: Spec): KubernetesObject {
+  const world = made({ ...spec, deletionPolicy: 'BackupAndRetain' })
+  step(world, true)
+  return child(world, 'Job', 'orders-final-backup')
+}
 
 const allowedVolumes = new Set(['name', 'configMap', 'emptyDir', 'secret', 'persistentVolumeClaim'])
 

@@ -19,7 +19,7 @@ export const variable = {
   grants: 'USER_GRANTS',
   /** Most connections of a login; -1: no limit. */
   limit: 'USER_CONNECTIONS',
-  /** Where the result goes. */
+  /** Where the result goes: how many statements it took, as `{"changes":0}`. */
   result: 'RESULT_FILE',
 } as const
 
@@ -29,12 +29,6 @@ export const paths = {
   /** The password of the operator's own user. */
   operator: `/etc/credentials/operator/${operator.key}`,
 } as const
-
-/** What a script leaves in the termination message of its container when it succeeds. */
-interface Result {
-  /** Statements that it took to bring the engine to what is wanted; 0 when nothing had to be done. */
-  changes: number
-}
 
 export interface Scripts {
   /** Bash: makes the user what the variables say, as often as it is run, and changes nothing that is right already. */
