@@ -8,6 +8,7 @@ import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { controllers } from '../../hooks/cli/controllers.ts'
 import { decorators } from '../../hooks/decorators/index.ts'
+import { optionalTypes } from '../../hooks/generate/apis.ts'
 import { suite } from '../../hooks/kinds/index.ts'
 import { isRecord, type KubernetesObject, type ObjectReference } from '../../hooks/sdk/kubernetes.ts'
 import { shortHash } from '../../hooks/sdk/names.ts'
@@ -17,6 +18,7 @@ import { ensureCrds } from './build.ts'
 import { createControlPlaneCluster } from './cluster.ts'
 import { documents, untilServed } from './manifests.ts'
 
+const allDecorators = suite.filter((one) => one.controller === 'decorator')
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const keys = join(t.testdir({ keys: `test:${Buffer.alloc(32, 7).toString('base64')}\n` }), 'keys')
 const crds = await ensureCrds()
@@ -96,7 +98,9 @@ t.test('without its API a decorator does nothing, and nothing else suffers', { t
   await cluster.until('the WebApp has its Service', async () => client.get(at('v1', 'Service', 'shop')))
   t.ok(metacontroller.running())
   const { output, errors } = await forCluster()
-  t.same(namesIn(output), ['grafana-dashboards'], 'the one that needs no such API')
+  const everywhere = allDecorators.filter((one) => optionalTypes(one, suite).length === 0).map(({ name }) => name)
+  t.ok(everywhere.includes('grafana-dashboards'))
+  t.same(namesIn(output).sort(), everywhere.sort(), 'those that need no such API')
   t.match(errors, /keda is left out: .* serves no ScaledObject \(keda\.sh\/v1alpha1\)/)
 })
 
@@ -114,7 +118,7 @@ t.test('its API comes later, and it goes to work by itself', { timeout: 300_000 
   t.comment(
     `APIs missing for ${seconds(startedAt, arrivedAt)}, all decorators at work ${seconds(arrivedAt, Date.now())} later`,
   )
-  t.same(namesIn((await forCluster()).output).sort(), decorators.map(({ name }) => name).sort())
+  t.same(namesIn((await forCluster()).output).sort(), allDecorators.map(({ name }) => name).sort())
 })
 
 t.test('every attachment is taken as it is by the real schema', { timeout: 60_000 }, async (t) => {
@@ -322,7 +326,7 @@ t.test('switched off, each takes away what it made', { timeout: 90_000 }, async 
 })
 
 t.test('they can be installed with kubectl, over http and https, and show a token', { timeout: 120_000 }, async (t) => {
-  const names = suite.flatMap((one) => (one.controller === 'decorator' ? [one.name] : [])).sort()
+  const names = allDecorators.map(({ name }) => name).sort()
   const variants = {
     'metacontroller/decorators': ['decorators'],
     'deploy/generated/https/decorators': ['decorators', 'decorators-tls'],

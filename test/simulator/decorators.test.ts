@@ -32,7 +32,7 @@ const crds = decorators.flatMap(({ attachments }) => attachments.map(crdOf))
 
 t.test('snapshots are taken by schedule and dropped in time, never the last good one', async (t) => {
   // Almost never looked at again by itself: the times are those that it asks for.
-  const all = [...definitions, { ...volumeSnapshots, resyncPeriodSeconds: 30 * 86400 }]
+  const all = [{ ...volumeSnapshots, resyncPeriodSeconds: 30 * 86400 }]
   const cluster = await createSimulatedCluster({ hook: serviceOf(all), manifests: [...manifestsOf(all), ...crds] })
   t.teardown(() => cluster.close())
   const namespace = await cluster.namespace('backups')

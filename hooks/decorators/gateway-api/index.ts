@@ -6,14 +6,14 @@
 
 import { webapp } from '../../kinds/webapp/index.ts'
 import { labels, names } from '../../kinds/webapp/names.ts'
+import { annotations as rolloutAnnotations } from '../../kinds/webapp/rollout/annotations.ts'
 import type { WebApp } from '../../kinds/webapp/schema.ts'
 import type { Notice } from '../../sdk/decorated.ts'
 import { decorator, objectsOf } from '../../sdk/definition.ts'
 import { heldChild } from '../../sdk/hold.ts'
 import { HTTPRoute, type ParentReference } from './types.ts'
 
-/** On a WebApp: the share of its canary, in percent, that its Gateways have taken over. */
-const routeWeightAnnotation = 'platform.example.com/route-weight'
+const routeWeightAnnotation = rolloutAnnotations.routeWeight
 
 export const gatewayApi = decorator({
   name: 'gateway-api',

@@ -1,4 +1,4 @@
-// Rollouts of a WebApp: every state that the issue of progressive delivery knows, and what must hold in all of them.
+// Rollouts of a WebApp: each of their states, and what must hold in all of them.
 import fc from 'fast-check'
 import t from 'tap'
 import { moveTowards, splitFor } from '../../../hooks/kinds/webapp/rollout/replicas.ts'

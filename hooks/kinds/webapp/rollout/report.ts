@@ -32,7 +32,10 @@ export function summaryOf({ status, revisions }: Decision, progress: Progress): 
     }
   }
   if (revisions.canary === undefined || progress.refused !== undefined) return {}
-  const share = `revision ${revisions.canary} has ${status.weight} % of the requests`
+  const share =
+    phase === 'Finalising'
+      ? `the pods that revision ${revisions.canary} was tried with go`
+      : `revision ${revisions.canary} has ${status.weight} % of the requests`
   const text = message === undefined ? share : `${share}; ${message}`
   const waits = reason === 'Paused' || phase === 'WaitingPromotion'
   return {
