@@ -186,7 +186,7 @@ t.test('a stopped database runs once more for its last backup', async (t) => {
 t.test('scheduled backups pause', async (t) => {
   const world = running({ backup: { enabled: true, destination } })
   ending(world)
-  t.match(child(world, 'CronJob', 'orders-backup').spec, { suspend: true })
+  t.match(child(world, 'DatabaseBackup', 'orders-backup').spec, { suspend: true })
 })
 
 t.test('with --cascade=foreground the claims are out of reach of the collector', async (t) => {
