@@ -60,7 +60,9 @@ const ofWorkloads: Record<string, (workload: Workload) => boolean> = {
   'host-network': ({ pod }) => pod.hostNetwork === true,
   'host-pid': ({ pod }) => pod.hostPID === true,
   'job-ttl-seconds-after-finished': ({ object }) =>
-    object.kind === 'CronJob' && at(object, 'spec', 'jobTemplate', 'spec', 'ttlSecondsAfterFinished') === undefined,
+    (object.kind === 'Job' && at(object, 'spec', 'ttlSecondsAfterFinished') === undefined) ||
+    // Of a CronJob's Jobs the histories' limits tell how many stay, and a time would contradict them.
+    (object.kind === 'CronJob' && at(object, 'spec', 'jobTemplate', 'spec', 'ttlSecondsAfterFinished') !== undefined),
   'mismatching-selector': ({ object, labels }) => !matches(labels, recordAt(object, 'spec', 'selector', 'matchLabels')),
   'no-anti-affinity': ({ object, pod }) =>
     Number(at(object, 'spec', 'replicas') ?? 0) > 1 && pod.affinity?.podAntiAffinity === undefined,
@@ -76,8 +78,7 @@ const ofWorkloads: Record<string, (workload: Workload) => boolean> = {
 const ofObjects: Record<string, (object: KubernetesObject) => boolean> = {
   'dangling-service': (object) => {
     if (object.kind !== 'Service') return false
-    // What a StatefulSet's pods have beside their template's labels, kube-linter does not know.
-    const { 'statefulset.kubernetes.io/pod-name': _pod, ...selector } = recordAt(object, 'spec', 'selector')
+    const selector = recordAt(object, 'spec', 'selector')
     return !inNamespaceOf(object).some(({ labels }) => matches(labels, selector))
   },
   'invalid-target-ports': (object) =>

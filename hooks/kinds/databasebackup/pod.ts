@@ -53,7 +53,8 @@ export function job(backup: DatabaseBackup, db: Database, settings: Settings): J
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: { name: names(backup).job, labels: labels(backup) },
-    spec: jobSpec(backup, db, settings),
+    // The status remembers what came of it. Of those on a schedule the CronJob keeps some.
+    spec: { ...jobSpec(backup, db, settings), ttlSecondsAfterFinished: 7 * 86400 },
   }
 }
 
@@ -63,8 +64,6 @@ function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobS
   return {
     backoffLimit: 2,
     activeDeadlineSeconds: backup.spec.activeDeadlineSeconds,
-    // The status remembers what came of it.
-    ttlSecondsAfterFinished: 7 * 86400,
     template: {
       metadata: { labels: labels(backup) },
       spec: {
