@@ -150,7 +150,7 @@ function childrenBeside(
     refused && config !== undefined ? heldChild(config) : configuration(db),
     ...services(db),
     disruptionBudget(db),
-    ...networkPolicies(db),
+    ...networkPolicies(db, policies[db.spec.deletionPolicy].backsUp),
     backupSchedule(db, 'suspended'),
   ]
 }

@@ -7,9 +7,10 @@ import { engineOf } from './engines/index.ts'
 import { labels, names, selectorLabels } from './names.ts'
 import type { Database } from './schema.ts'
 
-export function networkPolicies(db: Database): NetworkPolicy[] {
+/** Of the database's pods, and of a last backup's where there is to be one. */
+export function networkPolicies(db: Database, lastBackup = false): NetworkPolicy[] {
   if (!db.spec.networkPolicy.enabled) return []
-  return [databasePolicy(db), ...(db.spec.backup.destination === undefined ? [] : [backupPolicy(db)])]
+  return [databasePolicy(db), ...(lastBackup ? [backupPolicy(db)] : [])]
 }
 
 function databasePolicy(db: Database): NetworkPolicy {

@@ -53,7 +53,7 @@ export function job(backup: DatabaseBackup, db: Database, settings: Settings): J
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: { name: names(backup).job, labels: labels(backup) },
-    // The status remembers what came of it.
+    // The status remembers what came of it. Of those on a schedule the CronJob keeps some.
     spec: { ...jobSpec(backup, db, settings), ttlSecondsAfterFinished: 7 * 86400 },
   }
 }
