@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Forecast } from '../../hooks/cli/forecast.ts'
+import { database as kind } from '../../hooks/kinds/database/index.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { at, database, running, statefulSetOf, untilPhase } from '../scenarios/database.ts'
 import { createControlPlaneCluster } from './cluster.ts'
@@ -78,21 +79,7 @@ t.test('what the API server refuses is refused by the plan in the same words', a
 
 /** The parts of a Database's children that Metacontroller writes, as text by kind and name. */
 async function childrenOf(namespace: string): Promise<Map<string, string>> {
-  const types = [
-    'StatefulSet apps/v1',
-    'ConfigMap v1',
-    'Secret v1',
-    'Service v1',
-    'CronJob batch/v1',
-    'ServiceAccount v1',
-  ]
-  const more = ['PodDisruptionBudget policy/v1', 'NetworkPolicy networking.k8s.io/v1']
-  const lists = await Promise.all(
-    [...types, ...more].map((text) => {
-      const [kind = '', apiVersion = ''] = text.split(' ')
-      return cluster.list({ apiVersion, kind }, { namespace })
-    }),
-  )
+  const lists = await Promise.all(kind.children.map((type) => cluster.list(type, { namespace })))
   const owned = lists.flat().filter(({ metadata }) => metadata.ownerReferences?.some(({ kind }) => kind === 'Database'))
   return new Map(
     owned.map(({ kind, metadata, spec, data }) => {
