@@ -12,14 +12,19 @@ export interface ChildrenAnswer {
   readonly hold?: { reason: string; message: string }
 }
 
-/** The answer to the first sync of an object of which nothing exists yet. */
+/**
+ * The answer to the first sync of an object of which nothing exists yet. `beside` are the objects there are, of which a
+ * kind sees those of its namespace that it may look at.
+ */
 export function firstAnswer(
   definition: Definition,
   object: KubernetesObject,
   environment: Environment,
+  beside: readonly KubernetesObject[] = [],
 ): ChildrenAnswer {
   const parent = asStored(object, environment.now)
-  const shared = { controller: controllerOf(definition), related: {}, finalizing: false }
+  const related = relatedOf(definition, parent, beside, environment.now)
+  const shared = { controller: controllerOf(definition), related, finalizing: false }
   if (definition.controller === 'composite') {
     const children = emptyGroups(definition.children)
     const evaluation: Evaluation<CompositeResponse> = evaluateComposite(
@@ -38,6 +43,21 @@ export function firstAnswer(
   )
   const { hold, response } = evaluation
   return { children: response.attachments, ...(hold && { hold }) }
+}
+
+function relatedOf(
+  { relatedTypes = [] }: Definition,
+  { metadata: { namespace } }: KubernetesObject,
+  beside: readonly KubernetesObject[],
+  now: Date,
+): ObservedGroups {
+  const groups = emptyGroups(relatedTypes)
+  for (const object of beside) {
+    const group = groups[groupKey(object)]
+    if (group === undefined || object.metadata.namespace !== namespace) continue
+    group[`${namespace}/${object.metadata.name}`] = asStored(object, now)
+  }
+  return groups
 }
 
 /** The object with what the API server gives a new one; the uid is made up. */

@@ -52,7 +52,12 @@ export function render(args: readonly string[], shell: Shell): Promise<number> {
     const settings = { imageRegistry: values['image-registry'] }
     const rendered = subjects.map((subject) => ({
       subject,
-      children: childrenOf(subject, credentials, settings),
+      children: childrenOf(
+        subject,
+        subjects.map(({ object }) => object),
+        credentials,
+        settings,
+      ),
     }))
     const show = values['show-secrets'] ? (child: KubernetesObject) => child : maskSecret
     if (values.output === 'json') {
@@ -83,10 +88,11 @@ export function tellProblems(subjects: readonly Subject[], shell: Shell): boolea
 
 function childrenOf(
   { definition, object, source }: Subject,
+  beside: readonly KubernetesObject[],
   credentials: Credentials,
   settings: { imageRegistry: string },
 ): KubernetesObject[] {
-  const { children, hold } = firstAnswer(definition, object, { now: new Date(), credentials, settings })
+  const { children, hold } = firstAnswer(definition, object, { now: new Date(), credentials, settings }, beside)
   if (hold !== undefined) {
     throw inputError(describePlace(source.place('spec'), `${titleOf(object)} is held: ${hold.reason}: ${hold.message}`))
   }

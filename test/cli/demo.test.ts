@@ -8,6 +8,7 @@ import { createScreen } from '../../hooks/cli/demo/screen.ts'
 import { type TourCluster, tour } from '../../hooks/cli/demo/tour.ts'
 import { demo as demoIn } from '../../hooks/cli/demo.ts'
 import { database } from '../../hooks/kinds/database/index.ts'
+import { definitions } from '../../hooks/kinds/index.ts'
 import { recordingShell } from './shell.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -139,7 +140,7 @@ t.test('a step that does not happen is told, and the others go on', async (t) =>
 
 t.test('it ends with 1 when a step did not happen', async (t) => {
   const stubborn = { ...database, finalize: () => ({ hold: { reason: 'Never', message: 'it never lets go' } }) }
-  const shell = { ...recordingShell(), definitions: [stubborn] }
+  const shell = { ...recordingShell(), definitions: [stubborn, ...definitions.filter((one) => one !== database)] }
   t.equal(await demoIn(['--port', '0'], shell), 1)
   t.match(shell.output(), '✓ refused: ')
   t.match(shell.output(), '✗ deletion did not happen: waited 120 s for Database/')

@@ -73,7 +73,7 @@ t.test('the samples are rendered, planned and simulated', async (t) => {
   t.match(rendered.stdout, 'image: postgres:13.8')
   t.match(rendered.stdout, 'password: <masked>')
   t.equal(planned.code, 2)
-  t.match(planned.stdout, '+ CronJob/e2e-test-db-backup is created')
+  t.match(planned.stdout, '+ DatabaseBackup/e2e-test-db-backup is created')
   t.equal(simulated.code, 0, simulated.stderr)
   t.match(JSON.parse(simulated.stdout), { ready: true, resources: [{ status: { phase: 'Running' } }] })
 })

@@ -376,8 +376,8 @@ const attachments: Attachment[] = [
     ['spec'],
     'velero',
   ),
-  attached('monitoring.coreos.com/v1', 'PodMonitor', 'orders', {
-    spec: { selector: { matchLabels: { 'app.kubernetes.io/name': 'other' } } },
+  attached('monitoring.coreos.com/v1', 'ServiceMonitor', 'orders-metrics', {
+    spec: { selector: { matchLabels: { 'monitoring.example.com/service': 'other' } } },
   }),
   attached('monitoring.coreos.com/v1', 'PrometheusRule', 'orders-database', { spec: { groups: [] } }),
   attached('monitoring.coreos.com/v1', 'PrometheusRule', 'shop-webapp', { spec: { groups: [] } }),

@@ -18,15 +18,24 @@ const environment = {
   settings: { imageRegistry: '' },
 }
 
-/** The children of every sample, each sample in a namespace of its own. Throws when a sample is held. */
+/**
+ * The children of every sample, each sample in a namespace of its own, beside Databases that take connections. Throws
+ * when a sample is held.
+ */
 export function renderedSamples(): Rendered[] {
   const composites = definitions.filter((definition) => definition.controller === 'composite')
-  return readSamples(join(import.meta.dirname, '..', '..', 'hooks', 'kinds')).flatMap(({ file, object }, index) => {
+  const samples = readSamples(join(import.meta.dirname, '..', '..', 'hooks', 'kinds'))
+  const conditions = [{ type: 'Available', status: 'True' }]
+  const databasesIn = (namespace: string) =>
+    samples
+      .filter(({ object }) => object.kind === 'Database')
+      .map(({ object }) => ({ ...object, metadata: { ...object.metadata, namespace }, status: { conditions } }))
+  return samples.flatMap(({ file, object }, index) => {
     const definition = composites.find(({ kind }) => kind === object.kind)
     if (definition === undefined) return []
     const namespace = `sample-${index}`
     const parent = { ...object, metadata: { ...object.metadata, namespace } }
-    const { children, hold } = firstAnswer(definition, parent, environment)
+    const { children, hold } = firstAnswer(definition, parent, environment, databasesIn(namespace))
     if (hold !== undefined) throw new Error(`${file}: ${hold.message}`)
     return children.map((child) => ({
       parent: object.kind,

@@ -9,6 +9,7 @@ import {
   conditionOf,
   database,
   databaseAt,
+  databaseBackupAt,
   present,
   running,
   statefulSetOf,
@@ -40,7 +41,7 @@ export const changeScenarios: Scenario[] = [
       const namespace = await cluster.namespace('drift')
       const backup = { enabled: true, schedule: '0 2 * * *', destination: { claim: { name: 'dumps' } } }
       await running(cluster, database(namespace, 'db', { replicas: 2, backup }))
-      const references = [...childReferences(namespace, 'db'), backupReference(namespace, 'db')]
+      const references = [...childReferences(namespace, 'db'), databaseBackupAt(namespace, 'db-backup')]
       for (const reference of references) {
         await driftRepaired(cluster, reference)
       }

@@ -49,6 +49,13 @@ export const statefulSetOf = (namespace: string, name: string): ObjectReference 
   name,
 })
 
+export const databaseBackupAt = (namespace: string, name: string): ObjectReference => ({
+  apiVersion: 'example.com/v1',
+  kind: 'DatabaseBackup',
+  namespace,
+  name,
+})
+
 export const databaseAt = (namespace: string, name: string): ObjectReference => ({ ...databaseType, namespace, name })
 
 /** The object; an error when it is not there. */

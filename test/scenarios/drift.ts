@@ -46,7 +46,10 @@ const drifts: Record<string, Drift> = {
   Deployment: { path: ['spec', 'template', 'spec', 'containers', 0, 'image'], patch: otherImage },
   HorizontalPodAutoscaler: { path: ['spec', 'maxReplicas'], patch: () => ({ spec: { maxReplicas: 77 } }) },
   Ingress: { path: ['spec', 'rules'], patch: () => ({ spec: { rules: [{ host: 'other.example.com' }] } }) },
-  CronJob: { path: ['spec', 'suspend'], patch: (before) => ({ spec: { suspend: !at(before, 'spec', 'suspend') } }) },
+  DatabaseBackup: {
+    path: ['spec', 'suspend'],
+    patch: (before) => ({ spec: { suspend: !at(before, 'spec', 'suspend') } }),
+  },
 }
 
 function otherData(configMap: KubernetesObject): Record<string, string> {

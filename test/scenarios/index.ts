@@ -2,6 +2,7 @@
 import { changeScenarios } from './change.ts'
 import type { Cluster, Scenario } from './cluster.ts'
 import { createScenarios } from './create.ts'
+import { databaseKindScenarios } from './databasekinds.ts'
 import { faultScenarios } from './faults.ts'
 import { refuseScenarios } from './refuse.ts'
 import { removeScenarios } from './remove.ts'
@@ -22,6 +23,7 @@ const scenarios: readonly Scenario[] = [
   ...databaseScenarios,
   ...tenancyScenarios,
   ...webappScenarios,
+  ...databaseKindScenarios,
   ...rolloutScenarios,
 ]
 

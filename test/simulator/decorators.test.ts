@@ -105,8 +105,8 @@ t.test('an API that comes later is picked up, and its absence breaks nothing', a
   for (const crd of prometheusOperator.attachments.map(crdOf)) await cluster.apply(crd)
   const api = 'monitoring.coreos.com/v1'
   await cluster.until(
-    'its pods are scraped',
-    () => cluster.get({ apiVersion: api, kind: 'PodMonitor', namespace, name: 'orders' }),
+    'its exporters are scraped',
+    () => cluster.get({ apiVersion: api, kind: 'ServiceMonitor', namespace, name: 'orders-metrics' }),
     600,
   )
   t.ok(await cluster.get({ apiVersion: api, kind: 'PrometheusRule', namespace, name: 'orders-database' }))
@@ -118,6 +118,6 @@ t.test('an API that comes later is picked up, and its absence breaks nothing', a
   await cluster.patch(database, { spec: { monitoring: { enabled: false, alerting: false } } })
   await cluster.until(
     'and no more',
-    async () => (await cluster.list({ apiVersion: api, kind: 'PodMonitor' })).length === 0,
+    async () => (await cluster.list({ apiVersion: api, kind: 'ServiceMonitor' })).length === 0,
   )
 })

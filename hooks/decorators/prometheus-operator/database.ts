@@ -2,29 +2,15 @@
 // (https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics) and of the engine's exporter:
 // https://github.com/prometheus-community/postgres_exporter, https://github.com/prometheus/mysqld_exporter and
 // https://github.com/percona/mongodb_exporter.
-import { dataVolume, labels, names, selectorLabels } from '../../kinds/database/names.ts'
+import { dataVolume, names } from '../../kinds/database/names.ts'
 import type { Database, EngineName } from '../../kinds/database/schema.ts'
 import { longestGapSeconds } from '../../sdk/schedule.ts'
 import type { Panel } from '../grafana-dashboards/dashboard.ts'
 import type { Alert } from './rules.ts'
-import type { PodMonitor } from './types.ts'
-
-/** Pods are scraped, not a Service: what each replica does is of interest. */
-export function podMonitor(db: Database): PodMonitor {
-  return {
-    apiVersion: 'monitoring.coreos.com/v1',
-    kind: 'PodMonitor',
-    metadata: { name: db.metadata.name, labels: labels(db) },
-    spec: {
-      selector: { matchLabels: selectorLabels(db) },
-      podMetricsEndpoints: [{ port: 'metrics', path: '/metrics' }],
-    },
-  }
-}
 
 export function databaseAlerts(db: Database): Alert[] {
   const { engine } = db.spec
-  const { pods, set, claims, cronJob } = selectorsOf(db)
+  const { pods, exporters, set, claims, cronJob } = selectorsOf(db)
   return [
     {
       name: 'DatabaseDown',
@@ -45,10 +31,10 @@ export function databaseAlerts(db: Database): Alert[] {
     {
       name: 'DatabaseNotAnswering',
       severity: 'critical',
-      expr: `${engines[engine].up}{${pods}} == 0`,
+      expr: `${engines[engine].up}{${exporters}} == 0`,
       for: '5m',
       summary: 'The exporter cannot connect to the database',
-      description: 'The exporter of the pod {{ $labels.pod }} runs, and the engine beside it lets it not in.',
+      description: 'The exporter {{ $labels.pod }} runs, and the replica of the same number lets it not in.',
     },
     {
       name: 'DatabaseRestarting',
@@ -71,7 +57,7 @@ export function databaseAlerts(db: Database): Alert[] {
     {
       name: 'DatabaseConnectionsExhausted',
       severity: 'warning',
-      expr: `${engines[engine].connections(pods)} / ${engines[engine].mostConnections(pods)} > 0.85`,
+      expr: `${engines[engine].connections(exporters)} / ${engines[engine].mostConnections(exporters)} > 0.85`,
       for: '10m',
       summary: 'The database has hardly any connections left',
       description:
@@ -95,7 +81,7 @@ function backupOverdue({ spec: { backup } }: Database, cronJob: string): Alert {
 }
 
 export function databasePanels(db: Database): Panel[] {
-  const { pods, set, claims } = selectorsOf(db)
+  const { pods, exporters, set, claims } = selectorsOf(db)
   return [
     {
       title: 'Replicas',
@@ -108,14 +94,14 @@ export function databasePanels(db: Database): Panel[] {
     {
       title: 'The engine answers',
       unit: 'short',
-      queries: [{ expr: `${engines[db.spec.engine].up}{${pods}}`, legend: '{{pod}}' }],
+      queries: [{ expr: `${engines[db.spec.engine].up}{${exporters}}`, legend: '{{pod}}' }],
     },
     {
       title: 'Connections',
       unit: 'short',
       queries: [
-        { expr: engines[db.spec.engine].connections(pods), legend: '{{pod}}' },
-        { expr: engines[db.spec.engine].mostConnections(pods), legend: '{{pod}}, at most' },
+        { expr: engines[db.spec.engine].connections(exporters), legend: '{{pod}}' },
+        { expr: engines[db.spec.engine].mostConnections(exporters), legend: '{{pod}}, at most' },
       ],
     },
     {
@@ -145,7 +131,7 @@ export function databasePanels(db: Database): Panel[] {
         { expr: `sum by (pod) (container_memory_working_set_bytes{${pods},container!=""})`, legend: '{{pod}}' },
       ],
     },
-    ...engines[db.spec.engine].panels(pods),
+    ...engines[db.spec.engine].panels(exporters),
   ]
 }
 
@@ -223,6 +209,8 @@ function selectorsOf(db: Database) {
   const inNamespace = `namespace="${namespace}"`
   return {
     pods: `${inNamespace},pod=~"${name}-[0-9]+"`,
+    /** Those of its DatabaseMonitor: number n asks the replica of number n. */
+    exporters: `${inNamespace},pod=~"${names(db).monitor}-metrics-[0-9]+"`,
     set: `${inNamespace},statefulset="${names(db).statefulSet}"`,
     claims: `${inNamespace},persistentvolumeclaim=~"${dataVolume}-${name}-[0-9]+"`,
     cronJob: `${inNamespace},cronjob="${names(db).backup}"`,

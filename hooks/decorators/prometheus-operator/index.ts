@@ -9,10 +9,10 @@ import type { WebApp } from '../../kinds/webapp/schema.ts'
 import { type Decoration, type DecoratorHold, decorator, objectsOf } from '../../sdk/definition.ts'
 import { recommendedLabels } from '../../sdk/names.ts'
 import { isOf, type ObjectOf, Service } from '../../sdk/resources.ts'
-import { databaseAlerts, podMonitor } from './database.ts'
+import { databaseAlerts } from './database.ts'
 import { prometheusRule } from './rules.ts'
 import { isScraped, serviceLabel, serviceMonitor } from './service.ts'
-import { PodMonitor, PrometheusRule, ServiceMonitor } from './types.ts'
+import { PrometheusRule, ServiceMonitor } from './types.ts'
 import { webAppAlerts } from './webapp.ts'
 
 const databases = objectsOf<Database>(database)
@@ -27,14 +27,14 @@ const parameters = {
 export const prometheusOperator = decorator({
   name: 'prometheus-operator',
   description:
-    'A ServiceMonitor for each Service with the annotation monitoring.example.com/scrape, and for resources of this suite with monitoring enabled a PodMonitor and alerts.',
+    'A ServiceMonitor for each Service with the annotation monitoring.example.com/scrape, and for resources of this suite with monitoring enabled alerts.',
   // All Services, so that none needs a finalizer and one that takes its annotation off is seen.
   resources: [
     { type: Service, ignoreStatusChanges: true },
     { ...databases, ignoreStatusChanges: true },
     { ...webApps, ignoreStatusChanges: true },
   ],
-  attachments: [ServiceMonitor, PodMonitor, PrometheusRule],
+  attachments: [ServiceMonitor, PrometheusRule],
   sets: { labels: [serviceLabel] },
   parameters,
   resyncPeriodSeconds: 300,
@@ -47,7 +47,7 @@ export const prometheusOperator = decorator({
 })
 
 type Kind = ObjectOf<typeof databases.type | typeof webApps.type>
-type Answer = Decoration<typeof ServiceMonitor | typeof PodMonitor | typeof PrometheusRule>
+type Answer = Decoration<typeof ServiceMonitor | typeof PrometheusRule>
 
 function forService(service: Service): Answer | DecoratorHold {
   if (!isScraped(service)) return { attachments: [] }
@@ -62,11 +62,9 @@ function forKind(object: Kind, parameters: Readonly<Record<string, string>>): An
   if (!enabled) return { attachments: [] }
   const runbooks = (parameters['monitoring.example.com/runbooks'] ?? '').replace(/\/$/, '')
   const subject = { ...subjectOf(object), runbooks }
-  if (isOf(webApps.type, object)) {
-    // What is scraped, its Service says.
-    return { attachments: [alerting ? prometheusRule(subject, webAppAlerts(object)) : undefined] }
-  }
-  return { attachments: [podMonitor(object), alerting ? prometheusRule(subject, databaseAlerts(object)) : undefined] }
+  const alerts = isOf(webApps.type, object) ? webAppAlerts(object) : databaseAlerts(object)
+  // What is scraped, its Service says, or that of its monitor.
+  return { attachments: [alerting ? prometheusRule(subject, alerts) : undefined] }
 }
 
 function subjectOf(object: Kind): { kind: string; name: string; namespace: string; labels: Record<string, string> } {

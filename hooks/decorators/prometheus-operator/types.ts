@@ -18,13 +18,6 @@ export type ServiceMonitor = {
   spec: { selector: { matchLabels: Record<string, string> }; endpoints: Endpoint[] }
 }
 
-export type PodMonitor = {
-  apiVersion: 'monitoring.coreos.com/v1'
-  kind: 'PodMonitor'
-  metadata: ObjectMeta & { name: string }
-  spec: { selector: { matchLabels: Record<string, string> }; podMetricsEndpoints: Endpoint[] }
-}
-
 /** An alert. In `expr` and `for`, durations are Prometheus' own: 5m, 1h. */
 export interface AlertingRule {
   alert: string
@@ -46,7 +39,6 @@ export const ServiceMonitor = resourceType<ServiceMonitor>(
   'ServiceMonitor',
   'servicemonitors',
 )
-export const PodMonitor = resourceType<PodMonitor>('monitoring.coreos.com/v1', 'PodMonitor', 'podmonitors')
 export const PrometheusRule = resourceType<PrometheusRule>(
   'monitoring.coreos.com/v1',
   'PrometheusRule',

@@ -14,7 +14,8 @@ export function backupScripts(db: Database): Record<string, string> {
   return { [dumpKey]: dumpScript(db), [storeKey]: storeScript(db) }
 }
 
-function dumpScript(db: Database): string {
+/** Bash: dumps what $DATABASE_HOST serves to a file in $BACKUP_PATH/.work-$HOSTNAME that is named after $DATABASE_NAME. */
+export function dumpScript(db: Database): string {
   const engine = engineOf(db)
   return `#!/usr/bin/env bash
 set -Eeuo pipefail

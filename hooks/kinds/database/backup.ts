@@ -1,14 +1,14 @@
-// The CronJob <name>-backup, and the Job of a last backup: the same pod on a schedule, and once.
+// Backups on a schedule, which a DatabaseBackup takes, and the Job of a last backup.
 import type { JobSpec } from 'kubernetes-types/batch/v1.js'
 import type { Container, EnvVar, PodSpec, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
 import { pullSecrets } from '../../sdk/containers.ts'
 import type { Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
 import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
-import { placement } from '../../sdk/podspec.ts'
+import { placement, withoutEmpty } from '../../sdk/podspec.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
-import type { CronJob, Job } from '../../sdk/resources.ts'
-import { periodSeconds } from '../../sdk/schedule.ts'
+import type { Job } from '../../sdk/resources.ts'
+import type { DatabaseBackups } from '../databasebackup/resource.ts'
 import { backupPath, dumpKey, storeKey } from './backup-scripts.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
@@ -18,28 +18,24 @@ import { backupResources, helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
 
 /** The official image of rclone: the engines' images have no client for S3. */
-const uploadImage = 'rclone/rclone:1.71.0'
+export const uploadImage = 'rclone/rclone:1.71.0'
 
-export function backupSchedule(db: Database, settings: Settings, state?: 'suspended'): CronJob | undefined {
-  const { backup } = db.spec
-  if (!backup.enabled) return undefined
+/** The DatabaseBackup <name>-backup, which makes the CronJob of that name. */
+export function backupSchedule(db: Database, state?: 'suspended'): DatabaseBackups | undefined {
+  const { enabled, suspend, destination, resources, ...rest } = db.spec.backup
+  if (!enabled || destination === undefined) return undefined
+  const { annotations = {} } = db.spec.serviceAccount
   return {
-    apiVersion: 'batch/v1',
-    kind: 'CronJob',
+    apiVersion: 'example.com/v1',
+    kind: 'DatabaseBackup',
     metadata: { name: names(db).backup, labels: labels(db, 'backup') },
     spec: {
-      schedule: backup.schedule,
-      timeZone: backup.timeZone,
-      // A stopped database cannot be dumped.
-      suspend: backup.suspend || db.spec.suspend || state === 'suspended',
-      concurrencyPolicy: 'Forbid',
-      startingDeadlineSeconds: 3600,
-      successfulJobsHistoryLimit: 3,
-      failedJobsHistoryLimit: 3,
-      jobTemplate: {
-        metadata: { labels: labels(db, 'backup') },
-        spec: backupJob(db, settings, 'prune'),
-      },
+      databaseRef: { name: db.metadata.name },
+      ...rest,
+      ...(Object.keys(resources).length === 0 ? {} : { resources }),
+      suspend: suspend || state === 'suspended',
+      destination: withoutEmpty(destination),
+      ...(Object.keys(annotations).length === 0 ? {} : { serviceAccount: { annotations } }),
     },
   }
 }
@@ -50,22 +46,22 @@ export function finalBackup(db: Database, settings: Settings): Job {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: { name: names(db).finalBackup, labels: labels(db, 'backup') },
-    spec: backupJob(db, settings, 'keep'),
+    spec: backupJob(db, settings),
   }
 }
 
-function backupJob(db: Database, settings: Settings, older: 'prune' | 'keep'): JobSpec {
+function backupJob(db: Database, settings: Settings): JobSpec {
   return {
     backoffLimit: 2,
     activeDeadlineSeconds: db.spec.backup.activeDeadlineSeconds,
     template: {
       metadata: { labels: { ...db.spec.pod.labels, ...labels(db, 'backup') } },
-      spec: podSpec(db, settings, older),
+      spec: podSpec(db, settings),
     },
   }
 }
 
-function podSpec(db: Database, settings: Settings, older: 'prune' | 'keep'): PodSpec {
+function podSpec(db: Database, settings: Settings): PodSpec {
   const { nodeSelector, tolerations, priorityClassName } = placement(db.spec.pod, selectorLabels(db, 'backup'))
   return {
     // A failed pod stays, and with it its log.
@@ -79,7 +75,7 @@ function podSpec(db: Database, settings: Settings, older: 'prune' | 'keep'): Pod
     ...(tolerations && { tolerations }),
     ...(priorityClassName && { priorityClassName }),
     initContainers: [dump(db, settings)],
-    containers: [store(db, settings, older)],
+    containers: [store(db, settings)],
     volumes: volumes(db),
   }
 }
@@ -100,9 +96,9 @@ function dump(db: Database, settings: Settings): Container {
   }
 }
 
-function store(db: Database, settings: Settings, older: 'prune' | 'keep'): Container {
+// It prunes nothing: RETENTION_SECONDS is not set.
+function store(db: Database, settings: Settings): Container {
   const s3 = db.spec.backup.destination?.s3
-  const retention = older === 'prune' ? periodSeconds(db.spec.backup.retention) : undefined
   const image =
     s3 === undefined
       ? engineImageFields(db, settings)
@@ -111,11 +107,7 @@ function store(db: Database, settings: Settings, older: 'prune' | 'keep'): Conta
     name: 'store',
     ...image,
     command: ['sh', `${paths.scripts}/${storeKey}`],
-    env: [
-      ...commonEnv(db),
-      ...(retention === undefined ? [] : [{ name: 'RETENTION_SECONDS', value: String(retention) }]),
-      ...s3Env(db),
-    ],
+    env: [...commonEnv(db), ...s3Env(db, s3)],
     resources: s3 === undefined ? helperResources : backupResources(db),
     securityContext: restrictedContainer,
     volumeMounts: [
@@ -139,9 +131,13 @@ const commonMounts: VolumeMount[] = [
   { name: 'tmp', mountPath: '/tmp' },
 ]
 
-// rclone takes a remote from the environment: https://rclone.org/docs/#config-file, https://rclone.org/s3/
-function s3Env(db: Database): EnvVar[] {
-  const s3 = db.spec.backup.destination?.s3
+type S3 = NonNullable<NonNullable<Database['spec']['backup']['destination']>['s3']>
+
+/**
+ * rclone takes a remote from the environment: `store`, and BACKUP_REMOTE is the folder of this Database's backups.
+ * https://rclone.org/docs/#config-file, https://rclone.org/s3/
+ */
+export function s3Env(db: Database, s3: S3 | undefined): EnvVar[] {
   if (s3 === undefined) return []
   const prefix = s3.prefix ?? `${db.metadata.namespace}/${db.metadata.name}`
   const remote = 'RCLONE_CONFIG_STORE'

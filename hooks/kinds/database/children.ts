@@ -12,10 +12,15 @@ import {
   ServiceAccount,
   StatefulSet,
 } from '../../sdk/resources.ts'
+import { DatabaseBackups } from '../databasebackup/resource.ts'
+import { DatabaseMonitors } from '../databasemonitor/resource.ts'
 
 export const children = [
   ConfigMap,
+  // A Database of an earlier build has one: not wanted any more, it goes.
   CronJob,
+  DatabaseBackups,
+  DatabaseMonitors,
   Job,
   NetworkPolicy,
   PodDisruptionBudget,

@@ -138,7 +138,7 @@ function foreground(db: Database, claims: readonly Claim[]): Step {
 // Everything but the StatefulSet: clients and backups need it until the last pod has stopped. No backup begins any more.
 function childrenBeside(
   db: Database,
-  { observed, credentials, settings }: Context<DatabaseChildren>,
+  { observed, credentials }: Context<DatabaseChildren>,
   origins: Origins | undefined,
 ): Children {
   const kept = observed.get(Secret, names(db).secret)
@@ -150,8 +150,8 @@ function childrenBeside(
     refused && config !== undefined ? heldChild(config) : configuration(db),
     ...services(db),
     disruptionBudget(db),
-    ...networkPolicies(db),
-    backupSchedule(db, settings, 'suspended'),
+    ...networkPolicies(db, policies[db.spec.deletionPolicy].backsUp),
+    backupSchedule(db, 'suspended'),
   ]
 }
 

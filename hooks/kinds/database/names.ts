@@ -14,6 +14,7 @@ export function names({ metadata: { name } }: Pick<Database, 'metadata'>) {
     backup: `${name}-backup`,
     finalBackup: `${name}-final-backup`,
     growth: `${name}-grow`,
+    monitor: name,
     serviceAccount: name,
     disruptionBudget: name,
     networkPolicy: name,

@@ -7,15 +7,15 @@ import { engineOf } from './engines/index.ts'
 import { labels, names, selectorLabels } from './names.ts'
 import type { Database } from './schema.ts'
 
-export function networkPolicies(db: Database): NetworkPolicy[] {
+/** Of the database's pods, and of a last backup's where there is to be one. */
+export function networkPolicies(db: Database, lastBackup = false): NetworkPolicy[] {
   if (!db.spec.networkPolicy.enabled) return []
-  return [databasePolicy(db), ...(db.spec.backup.destination === undefined ? [] : [backupPolicy(db)])]
+  return [databasePolicy(db), ...(lastBackup ? [backupPolicy(db)] : [])]
 }
 
 function databasePolicy(db: Database): NetworkPolicy {
   const { ingress = [], egress = [] } = withoutEmpty(db.spec.networkPolicy)
-  const { port, exporter } = engineOf(db)
-  const { monitoring } = db.spec
+  const { port } = engineOf(db)
   const replicas: NetworkPolicyPeer = { podSelector: { matchLabels: selectorLabels(db) } }
   return {
     apiVersion: 'networking.k8s.io/v1',
@@ -24,13 +24,7 @@ function databasePolicy(db: Database): NetworkPolicy {
     spec: {
       podSelector: { matchLabels: selectorLabels(db) },
       policyTypes: ['Ingress', 'Egress'],
-      ingress: [
-        { from: [ownNamespace, ...ingress], ports: [{ port, protocol: 'TCP' }] },
-        // Whoever collects metrics, in whatever namespace.
-        ...(monitoring.enabled
-          ? [{ from: [{ namespaceSelector: {} }], ports: [{ port: exporter.port, protocol: 'TCP' }] }]
-          : []),
-      ],
+      ingress: [{ from: [ownNamespace, ...ingress], ports: [{ port, protocol: 'TCP' }] }],
       egress: [
         ...nameResolution,
         { to: [replicas], ports: [{ port, protocol: 'TCP' }] },
@@ -62,7 +56,8 @@ function backupPolicy(db: Database): NetworkPolicy {
   }
 }
 
-function endpointPort(endpoint: string | undefined): number {
+/** The port of an S3 server; that of AWS when there is none. */
+export function endpointPort(endpoint: string | undefined): number {
   if (endpoint === undefined) return 443
   const { port, protocol } = new URL(endpoint)
   return port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port)

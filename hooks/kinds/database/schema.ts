@@ -105,7 +105,8 @@ const s3 = z.object({
     ),
 })
 
-const destination = rule(
+/** Where backups go. */
+export const destination = rule(
   z.object({
     s3: s3.optional().describe('An S3 bucket.'),
     claim: z
@@ -117,64 +118,69 @@ const destination = rule(
   (value) => (value.s3 === undefined) !== (value.claim === undefined),
 )
 
+/** What is said of a backup on a schedule, by a Database or a DatabaseBackup. */
+export const backupFields = {
+  schedule: z
+    .string()
+    .min(1)
+    .max(100)
+    .regex(schedulePattern, 'must be a cron expression of five fields, such as "0 2 * * *", or a macro such as @daily')
+    .superRefine((schedule, context) => {
+      const fault = schedulePattern.test(schedule) ? scheduleFault(schedule) : undefined
+      if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
+    }),
+  timeZone: z
+    .string()
+    .max(64)
+    .regex(timeZonePattern, 'must be a time zone such as Europe/Berlin or Etc/UTC')
+    .refine(isTimeZone, { message: 'is not a time zone that is known' })
+    .default('Etc/UTC')
+    .describe('Time zone of the schedule.'),
+  retention: z
+    .string()
+    .max(8)
+    .regex(periodPattern, 'must be a period such as 12h, 7d or 4w')
+    .default('7d')
+    .describe('For how long backups are kept. Older ones go after a backup has succeeded, the last one never.'),
+  suspend: z.boolean().default(false).describe('Whether the schedule pauses.'),
+  resources: resourcesSchema.prefault({}).describe('What a backup asks for and may use.'),
+  workSize: quantity()
+    .optional()
+    .describe('Limit for what a backup writes on its node before it is uploaded; without one the node sets it.'),
+  uploadImage: imageTextSchema
+    .optional()
+    .describe('Image with rclone that uploads to S3, instead of the official one.'),
+  activeDeadlineSeconds: z.int().min(60).max(604800).default(21600).describe('A backup that takes longer is given up.'),
+}
+
 const backup = rule(
   z.object({
     enabled: z.boolean().default(false).describe('Whether backups are taken on a schedule.'),
-    schedule: z
-      .string()
-      .min(1)
-      .max(100)
-      .regex(
-        schedulePattern,
-        'must be a cron expression of five fields, such as "0 2 * * *", or a macro such as @daily',
-      )
-      .superRefine((schedule, context) => {
-        const fault = schedulePattern.test(schedule) ? scheduleFault(schedule) : undefined
-        if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
-      })
+    schedule: backupFields.schedule
       .default('0 2 * * *')
       .describe('When: a cron expression of five fields or a macro such as @daily.'),
-    timeZone: z
-      .string()
-      .max(64)
-      .regex(timeZonePattern, 'must be a time zone such as Europe/Berlin or Etc/UTC')
-      .refine(isTimeZone, { message: 'is not a time zone that is known' })
-      .default('Etc/UTC')
-      .describe('Time zone of the schedule.'),
-    retention: z
-      .string()
-      .max(8)
-      .regex(periodPattern, 'must be a period such as 12h, 7d or 4w')
-      .default('7d')
-      .describe('For how long backups are kept. Older ones go after a backup has succeeded, the last one never.'),
-    suspend: z.boolean().default(false).describe('Whether the schedule pauses.'),
+    timeZone: backupFields.timeZone,
+    retention: backupFields.retention,
+    suspend: backupFields.suspend,
     destination: destination.optional().describe('Where backups go: an S3 bucket or a claim.'),
-    resources: resourcesSchema.prefault({}).describe('What a backup asks for and may use.'),
-    workSize: quantity()
-      .optional()
-      .describe('Limit for what a backup writes on its node before it is uploaded; without one the node sets it.'),
-    uploadImage: imageTextSchema
-      .optional()
-      .describe('Image with rclone that uploads to S3, instead of the official one.'),
-    activeDeadlineSeconds: z
-      .int()
-      .min(60)
-      .max(604800)
-      .default(21600)
-      .describe('A backup that takes longer is given up.'),
+    resources: backupFields.resources,
+    workSize: backupFields.workSize,
+    uploadImage: backupFields.uploadImage,
+    activeDeadlineSeconds: backupFields.activeDeadlineSeconds,
   }),
   { rule: '!self.enabled || has(self.destination)', message: 'backups need a destination', fieldPath: '.destination' },
   (value) => !value.enabled || value.destination !== undefined,
 )
 
-// Names that mean something to one of the engines, or to the operator.
-const reservedUsers = ['postgres', 'root', 'monitor', 'public', 'none', 'mysql']
+/** Names that mean something to one of the engines, or to the operator. */
+export const reservedUsers = ['postgres', 'root', 'monitor', 'operator_hooks', 'public', 'none', 'mysql']
 const reservedDatabases = [
   ...['postgres', 'template0', 'template1', 'mysql', 'sys', 'information_schema', 'performance_schema'],
   ...['admin', 'local', 'config'],
 ]
 
-function unreserved(maxLength: number, reserved: readonly string[]) {
+/** A name in the engine that is none of its own. */
+export function unreserved(maxLength: number, reserved: readonly string[]) {
   return rule(
     z
       .string()

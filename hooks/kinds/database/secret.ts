@@ -2,7 +2,7 @@
 import type { Credentials } from '../../sdk/credentials.ts'
 import type { Secret } from '../../sdk/resources.ts'
 import type { Origin, Origins } from './credentials.ts'
-import { monitor } from './engines/engine.ts'
+import { monitor, operator } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import { host, labels, names } from './names.ts'
 import type { Database } from './schema.ts'
@@ -42,7 +42,8 @@ export function secret(db: Database, credentials: Credentials, { current, previo
       dbname: database,
       'superuser-username': engine.superuser,
       'superuser-password': derive('superuser', current),
-      ...(db.spec.monitoring.enabled ? { [monitor.key]: derive('monitor', current) } : {}),
+      [monitor.key]: derive('monitor', current),
+      [operator.key]: derive('operator', current),
       ...(previous === undefined ? {} : { 'superuser-password-previous': derive('superuser', previous) }),
     }),
   }

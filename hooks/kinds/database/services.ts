@@ -1,6 +1,5 @@
 // The Services <name> (primary), <name>-readonly and <name>-headless.
 import type { ServicePort, ServiceSpec } from 'kubernetes-types/core/v1.js'
-import { scrapeAnnotations } from '../../sdk/monitoring.ts'
 import type { Service } from '../../sdk/resources.ts'
 import { engineOf } from './engines/index.ts'
 import { labels, names, selectorLabels } from './names.ts'
@@ -12,24 +11,16 @@ export function services(db: Database): Service[] {
   return [client(db, primary, primarySelector(db)), client(db, readonly, readonlySelector(db)), everyPod(db, headless)]
 }
 
-/** Every pod has a name and, where metrics are asked for, its exporter is found by it. */
+/** Every pod has a name. */
 function everyPod(db: Database, name: string): Service {
-  const { enabled } = db.spec.monitoring
-  const made = service(db, name, {
+  return service(db, name, {
     type: 'ClusterIP',
     clusterIP: 'None',
     // Replicas have to find one another before they are ready.
     publishNotReadyAddresses: true,
     selector: selectorLabels(db),
-    ports: [
-      ...ports(db),
-      ...(enabled
-        ? [{ name: 'metrics', port: engineOf(db).exporter.port, protocol: 'TCP' as const, targetPort: 'metrics' }]
-        : []),
-    ],
+    ports: ports(db),
   })
-  const annotations = scrapeAnnotations({ port: 'metrics', path: '/metrics', interval: '30s' })
-  return enabled ? { ...made, metadata: { ...made.metadata, annotations } } : made
 }
 
 function client(db: Database, name: string, selector: Record<string, string>): Service {

@@ -11,7 +11,6 @@ import type { StatefulSet } from '../../sdk/resources.ts'
 import { configurationKeys, configurationOf, scriptKeys } from './configuration.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
-import { exporter, scrapeAnnotations } from './exporter.ts'
 import { dataVolume, labels, names, selectorLabels } from './names.ts'
 import { credentialMounts, credentialVolumes, engineImageFields, scriptVolume, secretMode } from './pod.ts'
 import { engineResources, helperResources } from './resources.ts'
@@ -43,7 +42,6 @@ export function statefulSet(db: Database, settings: Settings, observed: Live<Sta
           labels: { ...db.spec.pod.labels, ...labels(db), [versionLabel]: db.spec.version },
           annotations: {
             ...db.spec.pod.annotations,
-            ...scrapeAnnotations(db),
             'kubectl.kubernetes.io/default-container': containerName,
             [restartAnnotation]: shortHash(configurationOf(db).restart),
           },
@@ -70,7 +68,7 @@ function podSpec(db: Database, settings: Settings): PodSpec {
     terminationGracePeriodSeconds: engine.stopSeconds,
     ...placement(db.spec.pod, selectorLabels(db)),
     initContainers: [configurationWatch(db, settings)],
-    containers: [engineContainer(db, settings), ...exporter(db, settings)],
+    containers: [engineContainer(db, settings)],
     volumes: volumes(db),
   }
 }

@@ -4,7 +4,9 @@ import type { Context } from '../../sdk/definition.ts'
 import { selectorText } from '../../sdk/names.ts'
 import type { Live } from '../../sdk/observed.ts'
 import { blamingQuota } from '../../sdk/quota.ts'
-import { CronJob, StatefulSet } from '../../sdk/resources.ts'
+import { StatefulSet } from '../../sdk/resources.ts'
+import { DatabaseBackups } from '../databasebackup/resource.ts'
+import type { DatabaseBackupStatus } from '../databasebackup/schema.ts'
 import type { DatabaseChildren } from './children.ts'
 import type { Origins } from './credentials.ts'
 import { engineOf } from './engines/index.ts'
@@ -183,11 +185,11 @@ function alerts(db: Database): ConditionInput[] {
 }
 
 function backupTimes(db: Database, { observed }: View): DatabaseStatus['backup'] {
-  const { lastScheduleTime, lastSuccessfulTime } = observed.get(CronJob, names(db).backup)?.status ?? {}
-  if (lastScheduleTime === undefined && lastSuccessfulTime === undefined) return undefined
+  const { lastScheduleTime, lastBackup } = backupStatus(db, observed)
+  if (lastScheduleTime === undefined && lastBackup === undefined) return undefined
   return {
     ...(lastScheduleTime === undefined ? {} : { lastScheduleTime }),
-    ...(lastSuccessfulTime === undefined ? {} : { lastSuccessfulTime }),
+    ...(lastBackup === undefined ? {} : { lastSuccessfulTime: lastBackup.completionTime }),
   }
 }
 
@@ -195,28 +197,26 @@ function backupConditions(db: Database, { observed }: View): ConditionInput[] {
   const { backup } = db.spec
   const type = 'LastBackupSucceeded'
   if (!backup.enabled) return []
-  const { lastScheduleTime, lastSuccessfulTime, active = [] } = observed.get(CronJob, names(db).backup)?.status ?? {}
-  if (lastScheduleTime === undefined) {
-    return [
-      {
-        type,
-        status: 'Unknown',
-        reason: 'NoBackupYet',
-        message: `the schedule is ${backup.schedule} ${backup.timeZone}`,
-      },
-    ]
-  }
-  if (lastSuccessfulTime !== undefined && lastSuccessfulTime >= lastScheduleTime) {
-    return [{ type, status: 'True', reason: 'Succeeded', message: '' }]
-  }
-  const previous = findCondition(conditionsOf(db), type)
-  if (active.length > 0) {
+  const { conditions, phase } = backupStatus(db, observed)
+  const last = findCondition(conditions, type)
+  if (phase === 'Running') {
     // The one before still counts until this one has ended.
-    const status = previous?.status ?? 'Unknown'
-    return [{ type, status, reason: 'Running', message: 'a backup is running' }]
+    return [{ type, status: last?.status ?? 'Unknown', reason: 'Running', message: 'a backup is running' }]
   }
-  const message = `the last backup did not succeed: see the Jobs of CronJob/${names(db).backup} and their pods' logs`
-  return [{ type, status: 'False', reason: 'Failed', message }]
+  if (last === undefined || last.status === 'Unknown') {
+    const message = `the schedule is ${backup.schedule} ${backup.timeZone}`
+    return [{ type, status: 'Unknown', reason: 'NoBackupYet', message }]
+  }
+  const { status, reason, message } = last
+  return [{ type, status, reason, message }]
+}
+
+// What its DatabaseBackup says, whose CRD has checked it.
+function backupStatus(
+  db: Database,
+  observed: View['observed'],
+): Partial<DatabaseBackupStatus> & { conditions?: Condition[] } {
+  return observed.get(DatabaseBackups, names(db).backup)?.status ?? {}
 }
 
 function wasInitialized(db: Database): boolean {

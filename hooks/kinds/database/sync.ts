@@ -7,6 +7,7 @@ import { configuration } from './configuration.ts'
 import { originsOf } from './credentials.ts'
 import { disruptionBudget } from './disruptionbudget.ts'
 import { claimsOf, growth } from './growth.ts'
+import { monitor } from './monitor.ts'
 import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
 import { marked } from './quota.ts'
@@ -39,7 +40,8 @@ export function sync(
       marked(db, statefulSet(db, settings, observed), context),
       disruptionBudget(db),
       ...networkPolicies(db),
-      backupSchedule(db, settings),
+      backupSchedule(db),
+      monitor(db),
       ...growth(db, settings, claimsOf(db, context)),
     ],
     ...report(db, context, origins),

@@ -55,8 +55,7 @@ for (const { engine, version, image, port, file } of engines) {
       'StatefulSet/orders',
     ])
     const withBackup = inventory(made({ engine, version, backup }))
-    t.ok(withBackup.includes('CronJob/orders-backup'))
-    t.ok(withBackup.includes('NetworkPolicy/orders-backup'))
+    t.ok(withBackup.includes('DatabaseBackup/orders-backup'))
   })
 
   t.test(`${engine}: the engine runs first, from its official image, with its configuration`, async (t) => {
@@ -93,7 +92,7 @@ for (const { engine, version, image, port, file } of engines) {
   t.test(`${engine}: what linters ask of pods`, async (t) => {
     const world = made({ engine, version, backup })
     const accounts = inventory(world).filter((name) => name.startsWith('ServiceAccount/'))
-    for (const object of [child(world, 'StatefulSet', 'orders'), child(world, 'CronJob', 'orders-backup')]) {
+    for (const object of [child(world, 'StatefulSet', 'orders'), finalBackup({ engine, version, backup })]) {
       const pod = podOf(object)
       const title = object.kind
       t.match(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } }, title)
@@ -130,8 +129,11 @@ for (const { engine, version, image, port, file } of engines) {
     }
     const policy = child(world, 'NetworkPolicy', 'orders').spec as { podSelector: { matchLabels: object } }
     t.match(labels, policy.podSelector.matchLabels)
-    const backups = labelsOf(child(world, 'CronJob', 'orders-backup'))
-    const backupPolicy = child(world, 'NetworkPolicy', 'orders-backup').spec as { podSelector: { matchLabels: object } }
+    const backups = labelsOf(finalBackup({ engine, version, backup }))
+    const leaving = lastBackupOf({ engine, version, backup })
+    const backupPolicy = child(leaving, 'NetworkPolicy', 'orders-backup').spec as {
+      podSelector: { matchLabels: object }
+    }
     t.match(backups, backupPolicy.podSelector.matchLabels)
     t.notMatch(backups, policy.podSelector.matchLabels, 'a backup pod is no database')
     const set = child(world, 'StatefulSet', 'orders').spec as { serviceName: string }
@@ -289,6 +291,8 @@ t.test('a Secret of the user is used, and nothing that would need to know its pa
   t.same(Object.keys(decoded(child(world, 'Secret', 'orders-secret'))).sort(), [
     'dbname',
     'host',
+    'monitor-password',
+    'operator-password',
     'port',
     'superuser-password',
     'superuser-username',
@@ -333,7 +337,6 @@ t.test('suspended: no pods, no backups, all the rest', async (t) => {
   step(world)
   t.same(inventory(world), before)
   t.match(child(world, 'StatefulSet', 'orders').spec, { replicas: 0 })
-  t.match(child(world, 'CronJob', 'orders-backup').spec, { suspend: true })
 })
 
 t.test('pods are placed as the user says, and spread where he says nothing', async (t) => {
@@ -354,24 +357,31 @@ t.test('pods are placed as the user says, and spread where he says nothing', asy
   t.equal(placed.topologySpreadConstraints, undefined)
 })
 
-t.test('metrics: an exporter beside the engine, with a user of its own, that everybody may scrape', async (t) => {
+t.test('metrics: a monitor, and no change of the pods', async (t) => {
   for (const { engine, version } of engines) {
     const without = made({ engine, version })
-    const world = made({ engine, version, monitoring: { enabled: true, alerting: true } })
-    t.equal(podOf(child(without, 'StatefulSet', 'orders')).containers.length, 1)
-    const pod = podOf(child(world, 'StatefulSet', 'orders'))
-    const [first, exporter] = pod.containers
-    t.equal(first?.name, 'database', 'the engine stays first')
-    lint(t, exporter ?? { name: '' }, engine, new Set(pod.volumes?.map(({ name }) => name)))
-    const port = exporter?.ports?.[0]?.containerPort
-    const { ingress } = child(world, 'NetworkPolicy', 'orders').spec as { ingress: object[] }
-    t.match(ingress[1], { from: [{ namespaceSelector: {} }], ports: [{ port }] })
-    const secret = decoded(child(world, 'Secret', 'orders-secret'))
-    t.not(secret['monitor-password'], secret['superuser-password'])
-    const config = child(world, 'ConfigMap', 'orders-config').data as Record<string, string>
-    t.match(config['accounts.sh'], /monitor/)
-    t.notMatch(child(without, 'ConfigMap', 'orders-config').data, { 'accounts.sh': /monitor/ })
+    const world = made({ engine, version, monitoring: { enabled: true, alerting: true, image: 'exporter:1' } })
+    t.same(child(world, 'DatabaseMonitor', 'orders').spec, {
+      databaseRef: { name: 'orders' },
+      image: 'exporter:1',
+    })
+    t.same(child(world, 'StatefulSet', 'orders').spec, child(without, 'StatefulSet', 'orders').spec)
     t.match(conditionOf(world, 'AlertsConfigured'), { status: 'Unknown', reason: 'Delegated' })
+    t.equal(findChild(without, 'DatabaseMonitor', 'orders'), undefined)
+  }
+})
+
+t.test('accounts for metrics and for making users, each with a password of its own', async (t) => {
+  for (const { engine, version } of engines) {
+    const world = made({ engine, version })
+    const secret = decoded(child(world, 'Secret', 'orders-secret'))
+    const passwords = ['password', 'superuser-password', 'monitor-password', 'operator-password'].map(
+      (key) => secret[key],
+    )
+    t.equal(new Set(passwords).size, 4)
+    const { 'accounts.sh': accounts = '' } = child(world, 'ConfigMap', 'orders-config').data as Record<string, string>
+    t.match(accounts, /monitor/)
+    t.match(accounts, /operator_hooks/)
   }
 })
 
@@ -393,30 +403,23 @@ t.test('what the API server would drop of what users wrote is dropped', async (t
 })
 
 t.test('a backup goes to a claim, or to S3 by a client of its own', async (t) => {
-  const claim = podOf(
-    child(made({ backup: { enabled: true, destination: { claim: { name: 'store' } } } }), 'CronJob', 'orders-backup'),
-  )
+  const claim = podOf(finalBackup({ backup: { destination: { claim: { name: 'store' } } } }))
   t.equal(claim.volumes?.find(({ name }) => name === 'backup')?.persistentVolumeClaim?.claimName, 'store')
   t.equal(claim.containers[0]?.image, 'postgres:13.8')
   const s3 = podOf(
-    child(
-      made({
-        backup: {
-          enabled: true,
-          destination: {
-            s3: {
-              bucket: 'b-1',
-              endpoint: 'https://s3.internal:9000',
-              forcePathStyle: true,
-              caSecret: { name: 'ca' },
-              credentialsSecret: { name: 'keys' },
-            },
+    finalBackup({
+      backup: {
+        destination: {
+          s3: {
+            bucket: 'b-1',
+            endpoint: 'https://s3.internal:9000',
+            forcePathStyle: true,
+            caSecret: { name: 'ca' },
+            credentialsSecret: { name: 'keys' },
           },
         },
-      }),
-      'CronJob',
-      'orders-backup',
-    ),
+      },
+    }),
   )
   const env = Object.fromEntries(s3.containers[0]?.env?.map(({ name, value }) => [name, value]) ?? [])
   t.match(env, {
@@ -424,7 +427,6 @@ t.test('a backup goes to a claim, or to S3 by a client of its own', async (t) =>
     RCLONE_CONFIG_STORE_ENDPOINT: 'https://s3.internal:9000',
     RCLONE_CONFIG_STORE_FORCE_PATH_STYLE: 'true',
     RCLONE_CA_CERT: '/etc/s3-ca/ca.crt',
-    RETENTION_SECONDS: '604800',
   })
   t.match(
     s3.containers[0]?.env?.find(({ name }) => name === 'AWS_ACCESS_KEY_ID'),
@@ -435,17 +437,21 @@ t.test('a backup goes to a claim, or to S3 by a client of its own', async (t) =>
   t.notOk(s3.volumes?.find(({ name }) => name === 'backup')?.persistentVolumeClaim)
 })
 
-t.test('the schedule and its limits are in the CronJob', async (t) => {
-  const world = made({ backup: { ...backup, schedule: '0 2 * * *', timeZone: 'Europe/Berlin' } })
-  t.match(child(world, 'CronJob', 'orders-backup').spec, {
+t.test('backups on a schedule are a DatabaseBackup’s, which is told all there is to them', async (t) => {
+  const annotations = { 'example.com/role': 'backups' }
+  const world = made({
+    backup: { ...backup, schedule: '0 2 * * *', timeZone: 'Europe/Berlin', workSize: '5Gi' },
+    serviceAccount: { annotations },
+  })
+  t.match(child(world, 'DatabaseBackup', 'orders-backup').spec, {
+    databaseRef: { name: 'orders' },
     schedule: '0 2 * * *',
     timeZone: 'Europe/Berlin',
-    concurrencyPolicy: 'Forbid',
+    retention: '7d',
     suspend: false,
-    startingDeadlineSeconds: Number,
-    successfulJobsHistoryLimit: 3,
-    failedJobsHistoryLimit: 3,
-    jobTemplate: { spec: { backoffLimit: 2, activeDeadlineSeconds: Number } },
+    workSize: '5Gi',
+    destination: backup.destination,
+    serviceAccount: { annotations },
   })
 })
 
@@ -456,6 +462,17 @@ t.test('children that were deleted come back identical, credentials too', async 
   step(world)
   t.same(world.children, before)
 })
+
+// A Database on its way out, at its last backup.
+function lastBackupOf(spec: Spec) {
+  const world = made({ ...spec, deletionPolicy: 'BackupAndRetain' })
+  step(world, true)
+  return world
+}
+
+function finalBackup(spec: Spec): KubernetesObject {
+  return child(lastBackupOf(spec), 'Job', 'orders-final-backup')
+}
 
 const allowedVolumes = new Set(['name', 'configMap', 'emptyDir', 'secret', 'persistentVolumeClaim'])
 

@@ -121,7 +121,7 @@ t.test('a last backup that succeeds: only then do the pods stop', async (t) => {
   const world = running({ deletionPolicy: 'BackupAndDelete', backup: { destination } })
   const first = ending(world)
   t.equal(first.reason, 'FinalBackup')
-  t.same(first.writes, ['create Job/orders-final-backup'])
+  t.same(first.writes, ['create NetworkPolicy/orders-backup', 'create Job/orders-final-backup'])
   t.equal(setOf(world).replicas, 1)
   t.match(conditionOf(world, 'FinalBackupSucceeded'), { status: 'Unknown', reason: 'Running' })
   t.equal(ending(world).reason, 'FinalBackup')
@@ -186,7 +186,7 @@ t.test('a stopped database runs once more for its last backup', async (t) => {
 t.test('scheduled backups pause', async (t) => {
   const world = running({ backup: { enabled: true, destination } })
   ending(world)
-  t.match(child(world, 'CronJob', 'orders-backup').spec, { suspend: true })
+  t.match(child(world, 'DatabaseBackup', 'orders-backup').spec, { suspend: true })
 })
 
 t.test('with --cascade=foreground the claims are out of reach of the collector', async (t) => {

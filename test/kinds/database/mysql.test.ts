@@ -1,15 +1,9 @@
 // The scripts of a MySQL Database with a real server, where there is one.
-import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import { freePort, scriptsOf, unprivileged } from './shells.ts'
-
-const version = /Ver (\d+\.\d+\.\d+)(?!.*MariaDB)/.exec(
-  spawnSync('mysqld', ['--version'], { encoding: 'utf8' }).stdout ?? '',
-)?.[1]
+import t from 'tap'
+import { stage, mysqlVersion as version } from './mysqlserver.ts'
+import { scriptsOf } from './shells.ts'
 
 t.test(
   'MySQL, from an empty folder to a restored backup',
@@ -29,6 +23,7 @@ t.test(
     put('app/password', `first ' \\ "secret"`)
     put('superuser/superuser-password', 'SuperSecret1')
     put('superuser/monitor-password', 'MonitorSecret1')
+    put('superuser/operator-password', 'OperatorSecret1')
     const initialized = shell('mysqld', [`--defaults-file=${root}/etc/my.cnf`, '--initialize-insecure'])
     t.equal(initialized.status, 0, initialized.stderr)
     const log = await start()
@@ -109,78 +104,3 @@ t.test(
     t.notMatch(log(), /Secret/, 'no password is in the log')
   },
 )
-
-/** Folders that stand for those of the pod, and what runs in them. */
-async function stage(t: Test) {
-  // Short: the path of a socket has at most 107 characters.
-  const root = mkdtempSync(join(tmpdir(), 'my-'))
-  t.teardown(() => rmSync(root, { recursive: true }))
-  const user = unprivileged()
-  const port = await freePort()
-  for (const name of ['data', 'run', 'tmp', 'scripts', 'etc', 'backup', 'app', 'superuser']) mkdirSync(join(root, name))
-  for (const name of ['', 'data', 'run', 'tmp', 'backup']) {
-    chownSync(join(root, name), user.uid ?? process.getuid?.() ?? 0, user.gid ?? process.getgid?.() ?? 0)
-  }
-  const env = {
-    PATH: process.env.PATH ?? '',
-    HOME: root,
-    TMPDIR: join(root, 'tmp'),
-    HOSTNAME: 'pod-1',
-    BACKUP_PATH: join(root, 'backup'),
-    DATABASE_NAME: 'orders',
-    DATABASE_HOST: '127.0.0.1',
-    DATABASE_PORT: String(port),
-  }
-  // The paths of the pod as folders of the test.
-  const local = (text: string) =>
-    text
-      .replaceAll('/etc/credentials/', `${root}/`)
-      .replaceAll('/var/run/mysqld', `${root}/run`)
-      .replaceAll('/var/lib/mysql/data', `${root}/data`)
-      .replaceAll('/etc/mysql/conf.d', `${root}/etc`)
-      .replaceAll('/tmp/reload-applied.sql', `${root}/tmp/reload-applied.sql`)
-      .replaceAll('bash /scripts/', `bash ${root}/scripts/`)
-      .replaceAll('port = 3306', `port = ${port}`)
-      .replaceAll('bind_address = "*"', 'bind_address = 127.0.0.1')
-  const put = (name: string, text: string) => {
-    writeFileSync(join(root, name), local(text))
-    chmodSync(join(root, name), 0o644)
-  }
-  const shell = (command: string, args: string[]) =>
-    spawnSync(command, args, { env, ...user, encoding: 'utf8', cwd: root })
-  return {
-    root,
-    put,
-    lay(data: Record<string, string>) {
-      for (const [name, text] of Object.entries(data))
-        put(name.endsWith('.sh') ? `scripts/${name}` : `etc/${name}`, text)
-    },
-    shell,
-    script: (name: string) => shell('bash', [join(root, 'scripts', name)]),
-    /** Starts the server; the answer is what it has logged so far. */
-    async start() {
-      const server = spawn('mysqld', [`--defaults-file=${root}/etc/my.cnf`], {
-        env,
-        ...user,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      })
-      let log = ''
-      for (const stream of [server.stdout, server.stderr]) {
-        stream.on('data', (chunk: Buffer) => {
-          log += chunk.toString()
-        })
-      }
-      const ended = new Promise((resolve) => server.once('exit', resolve))
-      t.teardown(async () => {
-        server.kill('SIGTERM')
-        await ended
-      })
-      const ping = ['--no-defaults', '--protocol=tcp', '--host=127.0.0.1', `--port=${port}`, 'ping']
-      for (let tries = 0; shell('mysqladmin', ping).status !== 0; tries++) {
-        if (tries > 300 || server.exitCode !== null) throw new Error(log)
-        await wait(100)
-      }
-      return () => log
-    },
-  }
-}

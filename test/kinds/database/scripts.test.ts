@@ -263,6 +263,8 @@ t.test(
     put('app/username', 'app')
     put('app/password', `first ' \\ "secret"`)
     put('superuser/superuser-password', 'SuperSecret1')
+    put('superuser/monitor-password', 'MonitorSecret1')
+    put('superuser/operator-password', 'OperatorSecret1')
     for (const name of ['', 'data', 'run', 'backup'])
       chownSync(join(root, name), user.uid ?? process.getuid?.() ?? 0, user.gid ?? process.getgid?.() ?? 0)
     chmodSync(join(root, 'data'), 0o700)

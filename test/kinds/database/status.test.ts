@@ -1,4 +1,4 @@
-// What a Database says of itself, as its StatefulSet, claims and CronJob go through their states.
+// What a Database says of itself, as its StatefulSet, claims and DatabaseBackup go through their states.
 import t from 'tap'
 import {
   change,
@@ -139,28 +139,37 @@ t.test('a deleted StatefulSet comes back, and the status says so meanwhile', asy
   t.match(conditionOf(world, 'Ready'), { status: 'False' })
 })
 
-t.test('backups as their CronJob sees them', async (t) => {
+t.test('backups as their DatabaseBackup sees them', async (t) => {
   const world = running({ backup: { enabled: true, destination: { claim: { name: 'store' } } } })
   const seen = (status: object) => {
-    child(world, 'CronJob', 'orders-backup').status = status
+    child(world, 'DatabaseBackup', 'orders-backup').status = status
     settle(world)
     return conditionOf(world, 'LastBackupSucceeded')
   }
-  t.match(seen({}), { status: 'Unknown', reason: 'NoBackupYet' })
-  t.match(seen({ lastScheduleTime: '2026-03-01T02:00:00Z', active: [{ name: 'x' }] }), {
-    status: 'Unknown',
-    reason: 'Running',
+  const last = (status: string, reason: string, message = '') => ({
+    conditions: [{ type: 'LastBackupSucceeded', status, reason, message }],
   })
-  const times = { lastScheduleTime: '2026-03-01T02:00:00Z', lastSuccessfulTime: '2026-03-01T02:05:00Z' }
-  t.match(seen(times), { status: 'True', reason: 'Succeeded' })
-  t.same(statusOf(world).backup, times)
-  const next = { ...times, lastScheduleTime: '2026-03-02T02:00:00Z' }
+  t.match(seen({}), { status: 'Unknown', reason: 'NoBackupYet', message: /0 2 \* \* \*/ })
+  t.match(seen({ phase: 'Running', ...last('Unknown', 'NoBackupYet') }), { status: 'Unknown', reason: 'Running' })
+  const times = {
+    lastScheduleTime: '2026-03-01T02:00:00Z',
+    lastBackup: { completionTime: '2026-03-01T02:05:00Z' },
+  }
+  t.match(seen({ ...times, ...last('True', 'Succeeded') }), { status: 'True', reason: 'Succeeded' })
+  t.same(statusOf(world).backup, {
+    lastScheduleTime: '2026-03-01T02:00:00Z',
+    lastSuccessfulTime: '2026-03-01T02:05:00Z',
+  })
   t.match(
-    seen({ ...next, active: [{ name: 'x' }] }),
+    seen({ ...times, phase: 'Running', ...last('True', 'Succeeded') }),
     { status: 'True', reason: 'Running' },
     'the one before still counts',
   )
-  t.match(seen(next), { status: 'False', reason: 'Failed' })
+  t.match(seen({ ...times, ...last('False', 'Failed', 'dump: refused') }), {
+    status: 'False',
+    reason: 'Failed',
+    message: 'dump: refused',
+  })
   t.match(conditionOf(world, 'Ready'), { status: 'True' }, 'a database without a backup serves all the same')
 })
 

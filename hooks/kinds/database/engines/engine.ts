@@ -47,7 +47,7 @@ export interface Engine {
   dumpScript(db: Database): string
   /** Bash: scripts of the engine's own that the others call, by file name. */
   helperScripts?: Readonly<Record<string, string>>
-  /** What serves metrics to Prometheus, from a container beside the engine. */
+  /** What serves metrics to Prometheus, from a pod of its own for each replica. */
   exporter: Exporter
   /** How the file name of a backup ends. */
   backupSuffix: string
@@ -59,9 +59,19 @@ export interface Engine {
 interface Exporter {
   image: string
   port: number
-  args: string[]
-  /** `password` takes the password from the Secret. */
-  env(db: Database, password: EnvVarSource): EnvVar[]
+  args(target: ExporterTarget): string[]
+  env(target: ExporterTarget): EnvVar[]
+}
+
+/** What an exporter connects to. */
+export interface ExporterTarget {
+  host: string
+  /** Whether the server knows TLS. Nothing is verified: its certificate may be for other names. */
+  tls: boolean
+  /** Takes the password from the Secret; for an exporter that reads no file. */
+  password: EnvVarSource
+  /** Where the password is mounted. */
+  passwordFile: string
 }
 
 interface Scratch {
@@ -103,8 +113,14 @@ export const paths = {
   tls: '/etc/tls',
 } as const
 
-/** The user of the exporter, and the key of the Secret that holds its password. */
+/** The user of exporters, and the key of the Secret that holds its password. It reads statistics and nothing else. */
 export const monitor = { username: 'monitor', key: 'monitor-password' } as const
+
+/**
+ * The user that makes other users, and the key of the Secret that holds its password: it may make users and hand out
+ * what the database's owner has, and is no administrator.
+ */
+export const operator = { username: 'operator_hooks', key: 'operator-password' } as const
 
 /** The user's parameters that the kind does not let him set. */
 export function parameterProblems(db: Database, { ownedParameters }: Engine): Problem[] {

@@ -1,6 +1,6 @@
 // MongoDB in the official image: https://hub.docker.com/_/mongo and https://www.mongodb.com/docs/manual/
 import type { Database } from '../schema.ts'
-import { type Engine, monitor, paths } from './engine.ts'
+import { type Engine, monitor, operator, paths } from './engine.ts'
 
 const port = 27017
 const configurationPath = '/etc/mongo'
@@ -89,7 +89,7 @@ const user = read("${paths.app}/username")
 const pwd = read("${paths.app}/password")
 if (app.getUser(user) === null) app.createUser({ user, pwd, roles: ["dbOwner"] })
 else app.updateUser(user, { pwd })
-${db.spec.monitoring.enabled ? monitorStatements : ''}'
+${otherStatements}'
 `,
   reloadScript: (db) => String.raw`
 ${db.spec.tls === undefined ? '' : combineTls}
@@ -117,9 +117,12 @@ rm "$options"
   exporter: {
     image: 'percona/mongodb_exporter:0.53.0',
     port: 9216,
-    args: ['--collect-all'],
-    env: (db, password) => [
-      { name: 'MONGODB_URI', value: `${db.spec.tls?.required === true ? localTls : local}&authSource=admin` },
+    args: () => ['--collect-all'],
+    env: ({ host, tls, password }) => [
+      {
+        name: 'MONGODB_URI',
+        value: `mongodb://${host}:${port}/?directConnection=true&serverSelectionTimeoutMS=5000&authSource=admin${tls ? '&tls=true&tlsInsecure=true' : ''}`,
+      },
       { name: 'MONGODB_USER', value: monitor.username },
       { name: 'MONGODB_PASSWORD', valueFrom: password },
     ],
@@ -137,7 +140,11 @@ function uri(scheme: string): Engine['uri'] {
 const combineTls = `umask 077; cat ${paths.tls}/tls.crt ${paths.tls}/tls.key >${pemFile}`
 
 // https://www.mongodb.com/docs/manual/reference/built-in-roles/#mongodb-authrole-clusterMonitor
-const monitorStatements = `
+// userAdmin of one database may give away the roles of that database alone; of admin it would be an administrator.
+const otherStatements = `
+const operator = { pwd: read("${paths.superuser}/${operator.key}"), roles: ["userAdmin"] }
+if (app.getUser("${operator.username}") === null) app.createUser({ user: "${operator.username}", ...operator })
+else app.updateUser("${operator.username}", operator)
 const monitor = { pwd: read("${paths.superuser}/${monitor.key}"), roles: ["clusterMonitor", { role: "read", db: "local" }] }
 if (admin.getUser("${monitor.username}") === null) admin.createUser({ user: "${monitor.username}", ...monitor })
 else admin.updateUser("${monitor.username}", monitor)

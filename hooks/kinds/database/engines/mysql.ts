@@ -1,6 +1,6 @@
 // MySQL in the official image: https://hub.docker.com/_/mysql and https://dev.mysql.com/doc/refman/8.4/en/
 import type { Database } from '../schema.ts'
-import { type Engine, mebibytes, monitor, paths } from './engine.ts'
+import { type Engine, mebibytes, monitor, operator, paths } from './engine.ts'
 
 const port = 3306
 const socket = '/var/run/mysqld/mysqld.sock'
@@ -89,7 +89,7 @@ CREATE USER IF NOT EXISTS $username@'%' IDENTIFIED BY $password;
 ALTER USER $username@'%' IDENTIFIED BY $password;
 GRANT ALL ON \`${db.spec.credentials.database.replaceAll('_', '\\\\_')}\`.* TO $username@'%';
 SQL
-${db.spec.monitoring.enabled ? monitorScript : ''}`,
+${monitorScript}${operatorScript(db.spec.credentials.database)}`,
   reloadScript: (db) => String.raw`
 # What is not set any more goes back to the server's own default.
 applied=/tmp/reload-applied.sql
@@ -127,8 +127,12 @@ mysql --defaults-extra-file="$options" --protocol=socket --connect-timeout=5 --b
   exporter: {
     image: 'quay.io/prometheus/mysqld-exporter:v0.20.0',
     port: 9104,
-    args: [`--mysqld.address=127.0.0.1:${port}`, `--mysqld.username=${monitor.username}`, '--tls.insecure-skip-verify'],
-    env: (_db, password) => [{ name: 'MYSQLD_EXPORTER_PASSWORD', valueFrom: password }],
+    args: ({ host }) => [
+      `--mysqld.address=${host}:${port}`,
+      `--mysqld.username=${monitor.username}`,
+      '--tls.insecure-skip-verify',
+    ],
+    env: ({ password }) => [{ name: 'MYSQLD_EXPORTER_PASSWORD', valueFrom: password }],
   },
   backupSuffix: '.sql.gz',
   uri: ({ username, password, host, port, database, tls }) =>
@@ -140,11 +144,26 @@ mysql --defaults-extra-file="$options" --protocol=socket --connect-timeout=5 --b
 const monitorScript = `
 password=$(literal ${paths.superuser}/${monitor.key})
 client <<SQL
-CREATE USER IF NOT EXISTS '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 3;
-ALTER USER '${monitor.username}'@'%' IDENTIFIED BY $password;
+CREATE USER IF NOT EXISTS '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 20;
+ALTER USER '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 20;
 GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO '${monitor.username}'@'%';
 SQL
 `
+
+// CREATE USER reaches no account with SYSTEM_USER, such as root's. What an account may do is read from mysql.*.
+// https://dev.mysql.com/doc/refman/8.4/en/account-categories.html
+function operatorScript(database: string): string {
+  return `
+password=$(literal ${paths.superuser}/${operator.key})
+client <<SQL
+CREATE USER IF NOT EXISTS '${operator.username}'@'%' IDENTIFIED BY $password;
+ALTER USER '${operator.username}'@'%' IDENTIFIED BY $password;
+GRANT CREATE USER ON *.* TO '${operator.username}'@'%';
+GRANT SELECT ON mysql.* TO '${operator.username}'@'%';
+GRANT ALL ON \\\`${database.replaceAll('_', '\\\\_')}\\\`.* TO '${operator.username}'@'%' WITH GRANT OPTION;
+SQL
+`
+}
 
 // https://dev.mysql.com/doc/refman/8.4/en/innodb-dedicated-server.html: half of the memory below 4 GiB, then more. But
 // the server takes some 260 MiB besides, more while a dump is restored: with half of 512 MiB the kernel kills it then.

@@ -1,6 +1,6 @@
 // PostgreSQL in the official image: https://hub.docker.com/_/postgres and https://www.postgresql.org/docs/
 import type { Database } from '../schema.ts'
-import { type Access, type Engine, mebibytes, monitor, paths } from './engine.ts'
+import { type Access, type Engine, mebibytes, monitor, operator, paths } from './engine.ts'
 
 const port = 5432
 const socketPath = '/var/run/postgresql'
@@ -86,7 +86,7 @@ SELECT format('CREATE ROLE %I LOGIN', :'username')
 SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', :'username', :'password') \gexec
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'username')
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
-${db.spec.monitoring.enabled ? monitorStatements : ''}SQL
+${otherStatements}SQL
 `,
   reloadScript: () => `
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host=${socketPath} --username=postgres --dbname=postgres \\
@@ -109,16 +109,15 @@ done <"$work/dump/databases.tsv"
 tar --create --file="$target" --directory="$work/dump" .
 tar --list --file="$target" >/dev/null
 `,
-  // https://github.com/prometheus-community/postgres_exporter: over the socket, where no password is asked for.
+  // https://github.com/prometheus-community/postgres_exporter
   exporter: {
     image: 'quay.io/prometheuscommunity/postgres-exporter:v0.20.0',
     port: 9187,
-    args: ['--no-collector.wal'],
-    env: () => [
-      {
-        name: 'DATA_SOURCE_NAME',
-        value: `postgresql:///postgres?host=${socketPath}&user=${monitor.username}&sslmode=disable`,
-      },
+    args: () => ['--no-collector.wal'],
+    env: ({ host, tls, passwordFile }) => [
+      { name: 'DATA_SOURCE_URI', value: `${host}:${port}/postgres?sslmode=${tls ? 'require' : 'disable'}` },
+      { name: 'DATA_SOURCE_USER', value: monitor.username },
+      { name: 'DATA_SOURCE_PASS_FILE', value: passwordFile },
     ],
   },
   backupSuffix: '.tar',
@@ -127,10 +126,19 @@ tar --list --file="$target" >/dev/null
     `jdbc:postgresql://${host}:${port}/${database}?user=${encodeURIComponent(username)}&password=${encodeURIComponent(password)}${tls ? '&sslmode=require' : ''}`,
 }
 
-// pg_monitor reads statistics and settings: https://www.postgresql.org/docs/current/predefined-roles.html
-const monitorStatements = String.raw`SELECT 'CREATE ROLE ${monitor.username} LOGIN'
+// pg_monitor reads statistics and settings: https://www.postgresql.org/docs/current/predefined-roles.html. To give
+// what the owner has one has to be a member of it, and to make another one a member, to be one with ADMIN OPTION:
+// https://www.postgresql.org/docs/current/role-attributes.html
+const otherStatements = String.raw`\set monitorpassword ${'`'}cat ${paths.superuser}/${monitor.key}${'`'}
+\set operatorpassword ${'`'}cat ${paths.superuser}/${operator.key}${'`'}
+SELECT 'CREATE ROLE ${monitor.username} LOGIN'
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${monitor.username}') \gexec
+SELECT format('ALTER ROLE ${monitor.username} LOGIN CONNECTION LIMIT 20 PASSWORD %L', :'monitorpassword') \gexec
 GRANT pg_monitor TO ${monitor.username};
+SELECT 'CREATE ROLE ${operator.username}'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${operator.username}') \gexec
+SELECT format('ALTER ROLE ${operator.username} LOGIN CREATEROLE PASSWORD %L', :'operatorpassword') \gexec
+SELECT format('GRANT %I TO ${operator.username} WITH ADMIN OPTION', :'username') \gexec
 `
 
 function majorOf(version: string): number {

@@ -1,0 +1,216 @@
+// The pod of a backup: a container for each step, on a schedule or once.
+import type { JobSpec } from 'kubernetes-types/batch/v1.js'
+import type { Container, EnvVar, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import { resourcesWithDefaults } from '../../sdk/containerresources.ts'
+import { pullSecrets } from '../../sdk/containers.ts'
+import type { Settings } from '../../sdk/definition.ts'
+import { prefixedImage } from '../../sdk/images.ts'
+import { nameResolution } from '../../sdk/network.ts'
+import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
+import { placement } from '../../sdk/podspec.ts'
+import { canonicalQuantity } from '../../sdk/quantity.ts'
+import type { CronJob, Job, NetworkPolicy } from '../../sdk/resources.ts'
+import { periodSeconds } from '../../sdk/schedule.ts'
+import { s3Env, uploadImage } from '../database/backup.ts'
+import { dumpScript } from '../database/backup-scripts.ts'
+import { paths as enginePaths } from '../database/engines/engine.ts'
+import { engineOf } from '../database/engines/index.ts'
+import { names as databaseNames, selectorLabels as databasePods, host } from '../database/names.ts'
+import { endpointPort } from '../database/networkpolicy.ts'
+import { engineImageFields, secretMode } from '../database/pod.ts'
+import type { Database } from '../database/schema.ts'
+import { labels, names, selectorLabels, series } from './names.ts'
+import type { DatabaseBackup } from './schema.ts'
+import { paths, prune, type Reach, storeAndPrune, storeAndReadBack, verify } from './scripts.ts'
+
+/** The container whose termination message tells the result, and all of them in their order. */
+export const resultContainer = 'finish'
+export const containerNames = ['dump', 'store', 'verify', resultContainer] as const
+
+export function cronJob(backup: DatabaseBackup, db: Database, schedule: string, settings: Settings): CronJob {
+  const { timeZone, suspend } = backup.spec
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: { name: names(backup).cronJob, labels: labels(backup) },
+    spec: {
+      schedule,
+      timeZone,
+      // What is stopped cannot be dumped, and what goes away is not.
+      suspend: suspend || db.spec.suspend || db.metadata.deletionTimestamp !== undefined,
+      concurrencyPolicy: 'Forbid',
+      startingDeadlineSeconds: 3600,
+      successfulJobsHistoryLimit: 3,
+      failedJobsHistoryLimit: 3,
+      jobTemplate: { metadata: { labels: labels(backup) }, spec: jobSpec(backup, db, settings) },
+    },
+  }
+}
+
+/** The Job of a backup that is taken once. */
+export function job(backup: DatabaseBackup, db: Database, settings: Settings): Job {
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: names(backup).job, labels: labels(backup) },
+    // The status remembers what came of it. Of those on a schedule the CronJob keeps some.
+    spec: { ...jobSpec(backup, db, settings), ttlSecondsAfterFinished: 7 * 86400 },
+  }
+}
+
+function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobSpec {
+  const { nodeSelector, tolerations, priorityClassName } = placement(db.spec.pod, selectorLabels(backup))
+  const [last, ...first] = steps(backup, db, settings).reverse()
+  return {
+    backoffLimit: 2,
+    activeDeadlineSeconds: backup.spec.activeDeadlineSeconds,
+    template: {
+      metadata: { labels: labels(backup) },
+      spec: {
+        // A failed pod stays, and with it its log.
+        restartPolicy: 'Never',
+        serviceAccountName: names(backup).serviceAccount,
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        ...pullSecrets(db.spec.imagePullSecrets),
+        securityContext: restrictedPod(engineOf(db).uid),
+        ...(nodeSelector && { nodeSelector }),
+        ...(tolerations && { tolerations }),
+        ...(priorityClassName && { priorityClassName }),
+        initContainers: first.reverse(),
+        containers: last === undefined ? [] : [last],
+        volumes: volumes(backup, db),
+      },
+    },
+  }
+}
+
+function steps(backup: DatabaseBackup, db: Database, settings: Settings): Container[] {
+  const { spec } = backup
+  const engineImage = engineImageFields(db, settings)
+  const reach: Reach = spec.destination.s3 === undefined && spec.encryption === undefined ? 'claim' : 'rclone'
+  const image = reach === 'claim' ? engineImage : { image: prefixedImage(spec.uploadImage ?? uploadImage, settings) }
+  const step = (name: (typeof containerNames)[number], command: string[], more: Partial<Container>): Container => ({
+    name,
+    ...engineImage,
+    command,
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    resources: resources(backup),
+    securityContext: restrictedContainer,
+    ...more,
+    env: [...commonEnv(backup, db), ...(more.env ?? [])],
+    volumeMounts: [...commonMounts, ...(more.volumeMounts ?? [])],
+  })
+  const store = { ...image, env: storeEnv(backup, db, reach), volumeMounts: storeMounts(backup) }
+  const dump = step('dump', ['bash', '-c', dumpScript(db)], {
+    env: [
+      { name: 'DATABASE_HOST', value: host(db, databaseNames(db).primary) },
+      { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
+    ],
+    volumeMounts: [{ name: 'superuser-credentials', mountPath: enginePaths.superuser, readOnly: true }],
+  })
+  if (!spec.verify) return [dump, step(resultContainer, ['sh', '-c', storeAndPrune(reach)], store)]
+  return [
+    dump,
+    step('store', ['sh', '-c', storeAndReadBack(reach)], store),
+    step('verify', ['bash', '-c', verify(db.spec.engine)], {
+      env: [{ name: 'SCRATCH_PATH', value: paths.scratch }],
+      volumeMounts: [{ name: 'scratch', mountPath: paths.scratch }],
+    }),
+    step(resultContainer, ['sh', '-c', prune(reach)], store),
+  ]
+}
+
+function resources({ spec }: DatabaseBackup) {
+  return resourcesWithDefaults(spec.resources, {
+    cpu: '100m',
+    memory: '512Mi',
+    ephemeralStorage: spec.workSize === undefined ? ['256Mi'] : ['256Mi', spec.workSize],
+  })
+}
+
+function commonEnv(backup: DatabaseBackup, db: Database): EnvVar[] {
+  return [
+    { name: 'BACKUP_PATH', value: paths.backup },
+    { name: 'DATABASE_NAME', value: series(backup, db) },
+    { name: 'RESULT_FILE', value: '/dev/termination-log' },
+    { name: 'HOME', value: '/tmp' },
+  ]
+}
+
+function storeEnv(backup: DatabaseBackup, db: Database, reach: Reach): EnvVar[] {
+  const { schedule, retention, destination, encryption } = backup.spec
+  const seconds = schedule === undefined ? undefined : periodSeconds(retention)
+  const folder = db.metadata.name
+  return [
+    ...(seconds === undefined ? [] : [{ name: 'RETENTION_SECONDS', value: String(seconds) }]),
+    { name: 'BACKUP_FOLDER', value: folder },
+    ...s3Env(db, destination.s3),
+    ...(reach === 'rclone' && destination.s3 === undefined
+      ? [
+          { name: 'RCLONE_CONFIG', value: '/tmp/rclone.conf' },
+          { name: 'BACKUP_REMOTE', value: `${paths.backup}/${folder}` },
+        ]
+      : []),
+    ...(encryption === undefined ? [] : [{ name: 'ENCRYPTION_PASSPHRASE_FILE', value: paths.passphrase }]),
+  ]
+}
+
+const commonMounts: VolumeMount[] = [
+  { name: 'backup', mountPath: paths.backup },
+  { name: 'tmp', mountPath: '/tmp' },
+]
+
+function storeMounts({ spec }: DatabaseBackup): VolumeMount[] {
+  const folder = paths.passphrase.slice(0, paths.passphrase.lastIndexOf('/'))
+  return [
+    ...(spec.encryption === undefined ? [] : [{ name: 'encryption', mountPath: folder, readOnly: true }]),
+    ...(spec.destination.s3?.caSecret === undefined
+      ? []
+      : [{ name: 's3-ca', mountPath: '/etc/s3-ca', readOnly: true }]),
+  ]
+}
+
+function volumes({ spec }: DatabaseBackup, db: Database): Volume[] {
+  const claimName = spec.destination.claim?.name
+  const ca = spec.destination.s3?.caSecret
+  const sizeLimit = spec.workSize === undefined ? undefined : canonicalQuantity(spec.workSize)
+  const onNode = sizeLimit === undefined ? {} : { sizeLimit }
+  const { encryption } = spec
+  const secret = (name: string, secretName: string, key: string, path: string): Volume => ({
+    name,
+    secret: { secretName, defaultMode: secretMode, items: [{ key, path }] },
+  })
+  return [
+    secret('superuser-credentials', databaseNames(db).secret, 'superuser-password', 'superuser-password'),
+    claimName === undefined
+      ? { name: 'backup', emptyDir: onNode }
+      : { name: 'backup', persistentVolumeClaim: { claimName } },
+    { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
+    ...(spec.verify ? [{ name: 'scratch', emptyDir: onNode }] : []),
+    ...(encryption === undefined ? [] : [secret('encryption', encryption.secretName, encryption.key, 'passphrase')]),
+    ...(ca === undefined ? [] : [secret('s3-ca', ca.name, ca.key, 'ca.crt')]),
+  ]
+}
+
+/** Backups reach the Database, the S3 server and the cluster's DNS; nothing reaches them. */
+export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPolicy {
+  const { s3 } = backup.spec.destination
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: names(backup).networkPolicy, labels: labels(backup) },
+    spec: {
+      podSelector: { matchLabels: selectorLabels(backup) },
+      policyTypes: ['Ingress', 'Egress'],
+      egress: [
+        ...nameResolution,
+        {
+          to: [{ podSelector: { matchLabels: databasePods(db) } }],
+          ports: [{ port: engineOf(db).port, protocol: 'TCP' }],
+        },
+        ...(s3 === undefined ? [] : [{ ports: [{ port: endpointPort(s3.endpoint), protocol: 'TCP' as const }] }]),
+      ],
+    },
+  }
+}
