@@ -1,8 +1,8 @@
 // Databases as the hooks emit them, in real pods with the real engines: reached by their Services, changed while they
 // run, backed up to S3 and restored from there.
 import t from 'tap'
-import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
-import { database, databaseAt, untilCondition, untilPhase } from '../scenarios/database.ts'
+import { isRecord, type KubernetesObject, type ObjectReference } from '../../hooks/sdk/kubernetes.ts'
+import { at, database, databaseAt, databaseBackupAt, untilCondition, untilPhase } from '../scenarios/database.ts'
 import { ownImages } from './images.ts'
 import { obstacle } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
@@ -90,12 +90,17 @@ if (reason !== undefined) {
         t.equal(await asApp('SELECT text FROM notes'), 'first\n')
       })
 
-      await t.test('the exporter is logged in as a user of its own, and serves metrics', async (t) => {
-        const target = `/dev/tcp/db-0.db-headless/${engine.exporterPort}`
-        const ask = `exec 3<>${target} && printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3`
-        const metrics = () => kubectl('exec', 'client', '--', 'timeout', '10', 'bash', '-c', ask)
-        await cluster.until('it is logged in', async () => engine.up.test(await metrics().catch(() => '')), 60)
-        t.match(await metrics(), engine.up)
+      const monitor = { apiVersion: 'example.com/v1', kind: 'DatabaseMonitor', namespace, name: 'db' }
+      // Exporter n asks replica n of the database.
+      const exporter = `/dev/tcp/db-metrics-0.db-metrics/${engine.exporterPort}`
+      const ask = `exec 3<>${exporter} && printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3`
+      const metrics = () => kubectl('exec', 'client', '--', 'timeout', '10', 'bash', '-c', ask)
+      const untilLoggedIn = () =>
+        cluster.until('the exporter is logged in', async () => engine.up.test(await metrics().catch(() => '')), 120)
+
+      await t.test('the exporter is logged in as a user of its own, and serves metrics', async () => {
+        await untilCondition(cluster, monitor, 'Ready', 'True', 'Running')
+        await untilLoggedIn()
       })
 
       await t.test('the row outlives the pod', async (t) => {
@@ -117,7 +122,9 @@ if (reason !== undefined) {
         t.equal(await startOf(kubectl), started, 'the pod is the same')
       })
 
-      await t.test('rotated passwords reach the server without a restart', async (t) => {
+      await t.test('rotated passwords reach the server without a restart, and the exporter', async (t) => {
+        const started = await startOf(kubectl)
+        const exporterBefore = await uidOf(kubectl, 'db-metrics-0')
         const before = await passwordOf(kubectl)
         await cluster.patch(reference, { spec: { credentials: { rotation: 1 } } })
         await cluster.until('the Secret changed', async () => (await passwordOf(kubectl)) !== before)
@@ -143,23 +150,26 @@ if (reason !== undefined) {
           'SELECT 1',
         )
         await t.rejects(old, { message: engine.refusal })
+        t.equal(await startOf(kubectl), started, 'the pod is the same')
+        // Exporters read their password when they start.
+        await cluster.until('the exporter is another one', async () => {
+          const now = await uidOf(kubectl, 'db-metrics-0').catch(() => exporterBefore)
+          return now !== exporterBefore
+        })
+        await untilCondition(cluster, monitor, 'Ready', 'True', 'Running')
+        await untilLoggedIn()
       })
 
       await t.test('a backup goes to S3, and a lost row comes back from there', async (t) => {
         await kubectl('create', 'job', 'by-hand', '--from=cronjob/db-backup')
-        await cluster.until(
-          'the backup is done',
-          async () => {
-            const state = await kubectl('get', 'job', 'by-hand', '-ojsonpath={.status.succeeded}/{.status.failed}')
-            if (state === '1/') return true
-            if (/\/[1-9]/.test(state)) throw new Error(await kubectl('logs', 'job/by-hand', '--all-containers'))
-            return false
-          },
-          240,
-        )
+        // What its pod told is in the status of the DatabaseBackup that the Database made.
+        const backup = await untilEnded(databaseBackupAt(namespace, 'db-backup'), 'by-hand')
+        const { name, size, location } = backup
+        t.equal(location, `s3://${cluster.s3.bucket}/${namespace}/db/${name}`)
+        t.ok(Number(size) > 0, 'it is of some size')
         await asApp('DROP TABLE notes')
         await t.rejects(asApp('SELECT text FROM notes'))
-        await cluster.create(restore(namespace, engine))
+        await cluster.create(restore(namespace, engine, String(name)))
         await cluster.until(
           'it is restored',
           async () => {
@@ -171,25 +181,55 @@ if (reason !== undefined) {
         )
         t.equal(await asApp('SELECT text FROM notes'), 'first\n')
       })
+
+      await t.test('a backup that is taken once is read back, and restored into a scratch server', async () => {
+        await cluster.apply({
+          apiVersion: 'example.com/v1',
+          kind: 'DatabaseBackup',
+          metadata: { namespace, name: 'once' },
+          spec: { databaseRef: { name: 'db' }, destination: { s3: s3() }, verify: true },
+        })
+        const once = databaseBackupAt(namespace, 'once')
+        await untilEnded(once, 'once-once')
+        await untilCondition(cluster, once, 'Verified', 'True', 'Restored')
+      })
     })
   }
 
-  function withBackup(namespace: string, { name, version, exporter }: Engine): KubernetesObject {
+  /** Waits for a backup that was stored, and gives what is said of it. */
+  async function untilEnded(backup: ObjectReference, job: string): Promise<Record<string, unknown>> {
+    const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${backup.namespace}`, ...args)
+    return cluster.until(
+      `the backup of Job/${job} is done`,
+      async () => {
+        const failed = await kubectl('get', 'job', job, '-ojsonpath={.status.failed}').catch(() => '')
+        if (/[1-9]/.test(failed)) throw new Error(await kubectl('logs', `job/${job}`, '--all-containers'))
+        const last = at(await cluster.get(backup), 'status', 'lastBackup')
+        return isRecord(last) && last.job === job ? last : undefined
+      },
+      240,
+    )
+  }
+
+  function s3() {
     const { bucket, endpoint } = cluster.s3
-    const s3 = {
+    return {
       bucket,
       endpoint,
       forcePathStyle: true,
       caSecret: { name: 's3' },
       credentialsSecret: { name: 's3' },
     }
+  }
+
+  function withBackup(namespace: string, { name, version, exporter }: Engine): KubernetesObject {
     const resources = { requests: { cpu: '100m', memory: '512Mi' } }
     return database(namespace, 'db', {
       engine: name,
       version,
       resources,
       monitoring: { enabled: true, image: exporter },
-      backup: { enabled: true, schedule: '0 0 1 1 *', destination: { s3 } },
+      backup: { enabled: true, schedule: '0 0 1 1 *', destination: { s3: s3() } },
     })
   }
 
@@ -213,8 +253,8 @@ if (reason !== undefined) {
     })
   }
 
-  /** Fetches the newest backup from S3, and puts it into the database as its administrator. */
-  function restore(namespace: string, engine: Engine): KubernetesObject {
+  /** Fetches a backup from S3, and puts it into the database as its administrator. */
+  function restore(namespace: string, engine: Engine, backup: string): KubernetesObject {
     const remote = 'RCLONE_CONFIG_STORE'
     const fromSecret = (name: string, key: string) => ({ name, valueFrom: { secretKeyRef: { name: 's3', key } } })
     const directory = `store:${cluster.s3.bucket}/${namespace}/db`
@@ -223,11 +263,7 @@ if (reason !== undefined) {
         {
           name: 'fetch',
           image: 'rclone/rclone:1.71.0',
-          command: [
-            'sh',
-            '-c',
-            `set -eu; newest=$(rclone lsf ${directory} | sort | tail -n 1); rclone copyto "${directory}/$newest" /work/backup`,
-          ],
+          command: ['rclone', 'copyto', `${directory}/${backup}`, '/work/backup'],
           env: [
             { name: `${remote}_TYPE`, value: 's3' },
             { name: `${remote}_PROVIDER`, value: 'Other' },
@@ -366,6 +402,9 @@ function pod(
     },
   }
 }
+
+const uidOf = (kubectl: (...args: string[]) => Promise<string>, pod: string) =>
+  kubectl('get', 'pod', pod, '-ojsonpath={.metadata.uid}')
 
 const startOf = (kubectl: (...args: string[]) => Promise<string>) =>
   kubectl('get', 'pod', 'db-0', '-ojsonpath={.metadata.uid} {.status.containerStatuses[0].state.running.startedAt}')

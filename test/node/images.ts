@@ -1,7 +1,16 @@
 // The images that pods on the node are made of. No registry is asked: each is made on the spot and bears the name by
 // which the suite's objects ask for it, with the contract of the image that usually bears it.
 import { createHash } from 'node:crypto'
-import { copyFileSync, createReadStream, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ensureCached, step } from '../cluster/build.ts'
@@ -176,7 +185,10 @@ function mysqlConfig(version: string): ImageConfig {
 /** Busybox with all its commands, and one program in the root beside it. */
 async function busyboxRoot(root: string, busybox: string, program: string | undefined): Promise<void> {
   for (const folder of ['bin', 'etc', 'tmp', 'usr/local/bin']) mkdirSync(join(root, folder), { recursive: true })
-  copyFileSync(join(busybox, 'bin/busybox'), join(root, 'bin/busybox'))
+  // Debian 12 has it in /bin, Debian 13 in /usr/bin.
+  const packed = ['bin/busybox', 'usr/bin/busybox'].map((name) => join(busybox, name)).find((name) => existsSync(name))
+  if (packed === undefined) throw new Error(`${busybox} holds no busybox`)
+  copyFileSync(packed, join(root, 'bin/busybox'))
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n')
   writeFileSync(join(root, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n')
   const install =
