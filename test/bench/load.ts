@@ -6,7 +6,7 @@ import { Deployment, Service } from '../../hooks/sdk/resources.ts'
 import type { ControlPlaneCluster } from '../cluster/cluster.ts'
 import { quantile } from './measure.ts'
 import { inParallel, runOperator, runPlainClient, shippedFlags, startCluster, total, type Workload } from './plane.ts'
-import type { Section } from './report.ts'
+import { rounded, type Section } from './report.ts'
 import type { Image } from './service.ts'
 import { webapps } from './webapps.ts'
 
@@ -16,7 +16,7 @@ import { webapps } from './webapps.ts'
  */
 export async function benchLoad(
   image: Image,
-  { count = 1000, warmUp = 50, repairs = 300, outageSeconds = 300 } = {},
+  { count = 1000, warmUp = 50, repairs = 100, outageSeconds = 300 } = {},
 ): Promise<Section> {
   const flags = shippedFlags()
   const workload = webapps()
@@ -29,8 +29,13 @@ export async function benchLoad(
     const client = await runPlainClient(cluster, workload, few, count, async (plain) => {
       await untilAvailable(cluster, workload, plain, count)
     })
+    tell(`plain client: ${rounded(client.seconds)} s`)
     const { namespace, ...operator } = await runOperator(cluster, workload, count, 1800)
+    tell(`${count} WebApps: ${rounded(operator.seconds)} s, ${rounded(operator.cpu.hook ?? 0)} CPU s of the hook`)
     const drift = await repairTimes(cluster, workload, namespace, count, repairs)
+    tell(
+      `drift: p50 ${rounded(quantile(Object.values(drift).flat(), 0.5))} ms; now ${outageSeconds} s without the hook`,
+    )
     const outage = await recovery(cluster, workload, namespace, count, outageSeconds)
     const ratio = operator.seconds / operator.children / (client.seconds / client.children)
     const components = ['kube-apiserver', 'etcd', 'kube-controller-manager', 'kube-scheduler', 'kwok']
@@ -138,14 +143,19 @@ async function repairTimes(
   return { 'a Deployment changed': changed, 'a Service deleted': deleted }
 }
 
+/** What is known already: the whole takes a quarter of an hour. */
+function tell(what: string): void {
+  process.stderr.write(`  ${what}\n`)
+}
+
 /** A label that every child bears: a change of it is drift and nothing else. */
 const label = 'app.kubernetes.io/managed-by'
 
-/** Asks every 2 ms, for at most a minute. */
+/** Asks every 2 ms; after two minutes it says so in place of a time. */
 async function milliseconds(probe: () => Promise<boolean>): Promise<number> {
   const started = performance.now()
   while (!(await probe())) {
-    if (performance.now() - started > 60_000) throw new Error('drift was not repaired within a minute')
+    if (performance.now() - started > 120_000) return Number.POSITIVE_INFINITY
     await wait(2)
   }
   return performance.now() - started
