@@ -24,6 +24,7 @@ export function webapps(): Workload {
       },
     }),
     variants: 1,
+    namespaces: Number(process.env.LOAD_NAMESPACES ?? 20),
     until: 'Ready',
   }
 }
