@@ -1,7 +1,8 @@
 // The agent of MySQL: keeps its member in the group of Group Replication, and says what the member is.
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import type { MakeAgent, Role, Step } from '../agent.ts'
+import type { Role } from '../../sdk/roles.ts'
+import type { MakeAgent, Step } from '../agent.ts'
 import { required } from '../agent.ts'
 import { bootstrap, join, keepRecoveryAccount, type Own, recoveryUser, stop, useRecoveryPassword } from './act.ts'
 import { type Decision, decide, type Observation } from './decide.ts'
