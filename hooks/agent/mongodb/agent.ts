@@ -56,11 +56,10 @@ export function agentOf(surroundings: Surroundings): EngineAgent {
   const probes = serveProbes(surroundings.probePort)
 
   let note: string | undefined
-  let working = false
+  let work: Promise<void> | undefined
   let next = 0
   // Beside the questions after the own state: a change of the members waits for others, and a role may change meanwhile.
   const keep = async (own: Hello['server']) => {
-    working = true
     try {
       const action = await decision({ server, reach, set, ordinal, own, host, target: targetIn(surroundings.members) })
       note = noteOf(action)
@@ -70,7 +69,7 @@ export function agentOf(surroundings: Surroundings): EngineAgent {
       note = [note, error instanceof Error ? error.message : 'unknown error'].filter(Boolean).join(': ')
       next = performance.now() + rest
     } finally {
-      working = false
+      work = undefined
     }
   }
   let before = ''
@@ -81,13 +80,15 @@ export function agentOf(surroundings: Surroundings): EngineAgent {
       const state = own.is === 'member' ? own.state : own.is
       if (state !== before) next = 0
       before = state
-      if (!working && performance.now() >= next) void keep(own)
+      if (work === undefined && performance.now() >= next) work = keep(own)
       const text = [state === 'outside' ? 'in no replica set' : state.toUpperCase(), note].filter(Boolean).join('; ')
       if (own.is !== 'member') return { role: undefined, state: text }
       if (own.state !== 'primary') return { role: 'replica', state: text }
       return { role: 'primary', state: `${text} of ${hosts.length}`, others: otherPods({ set, ordinal, host }, hosts) }
     },
     async close() {
+      // The driver opens again what is asked after it was closed.
+      await work
       await Promise.all([server.close(), probes.close()])
     },
   }

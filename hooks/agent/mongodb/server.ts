@@ -165,6 +165,8 @@ function client(address: string, { tls, timeouts }: Reach, more: MongoClientOpti
     serverSelectionTimeoutMS: timeouts.question,
     connectTimeoutMS: timeouts.question,
     maxPoolSize: 2,
+    heartbeatFrequencyMS: 1000,
+    serverMonitoringMode: 'poll',
     retryReads: false,
     // Nothing secret is told before the login, which proves that both know the password and shows it to nobody; and a
     // certificate is for the names of Services, not for 127.0.0.1.
@@ -179,10 +181,12 @@ function asker(question: number) {
   return (
     client: MongoClient,
     command: Document,
-    timeoutMS = question,
+    milliseconds = question,
     options: { promoteLongs?: boolean } = {},
   ): Promise<Document> =>
-    client.db('admin').command(command, { timeoutMS, readPreference: 'primaryPreferred', ...options })
+    client
+      .db('admin')
+      .command(command, { signal: AbortSignal.timeout(milliseconds), readPreference: 'primaryPreferred', ...options })
 }
 
 function codeOf(error: unknown): number | undefined {
