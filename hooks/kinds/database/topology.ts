@@ -5,16 +5,11 @@
 import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import { EndpointSlice, type StatefulSet } from '../../sdk/resources.ts'
+import { replicationLabel, roleLabel } from '../../sdk/roles.ts'
 import { engineOf } from './engines/index.ts'
 import type { Replication } from './engines/replication.ts'
 import { names } from './names.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
-
-/** Pod label with the role that the engine's agent found its pod to have: `primary` or `replica`. */
-export const roleLabel = 'example.com/role'
-
-/** Label of the pod template that says by what a Database is replicated. */
-export const replicationLabel = 'example.com/replication'
 
 /** Label that the EndpointSlice controller puts on the slices of a Service: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/ */
 const serviceLabel = 'kubernetes.io/service-name'
