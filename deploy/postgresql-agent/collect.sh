@@ -62,6 +62,8 @@ launcher pgbackrest pgbackrest
 launcher patroni python3 '-I "$root/libexec/patroni.py"'
 launcher patronictl python3 '-I "$root/libexec/patronictl.py"'
 printf 'from patroni.__main__ import main\n\nif __name__ == "__main__":\n    main()\n' >"$target/libexec/patroni.py"
+launcher member python3 '-I "$root/libexec/member.py"'
+cp "$(dirname "$0")/member.py" "$target/libexec/member.py"
 printf 'from patroni.ctl import ctl\n\nif __name__ == "__main__":\n    ctl()\n' >"$target/libexec/patronictl.py"
 
 # Exact versions and, where the file system has them, licences of the packages that something is from.
@@ -85,3 +87,4 @@ assert sys.executable.endswith("/bin/python3"), sys.executable'
 "$target/bin/patroni" --version
 "$target/bin/patronictl" version
 "$target/bin/pgbackrest" version
+"$target/bin/member" --help >/dev/null

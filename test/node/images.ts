@@ -151,15 +151,17 @@ function postgresConfig(version: string): ImageConfig {
 
 // The same packages and the same script that deploy/postgresql-agent/Dockerfile makes the image of.
 const agentFolder = join(import.meta.dirname, '..', '..', 'deploy', 'postgresql-agent')
-const collect = readFileSync(join(agentFolder, 'collect.sh'), 'utf8')
 const postgresqlAgentRecipe: RootfsRecipe = {
   name: 'postgresql-agent',
   suite: 'trixie',
   packages: readFileSync(join(agentFolder, 'packages.txt'), 'utf8').trim().split('\n'),
   after: `
-cat >/tmp/collect.sh <<'COLLECT'
-${collect}COLLECT
-sh /tmp/collect.sh /agent`,
+mkdir /tmp/src
+${['collect.sh', 'member.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
+}
+
+function copied(name: string): string {
+  return `cat >/tmp/src/${name} <<'END-OF-FILE'\n${readFileSync(join(agentFolder, name), 'utf8')}END-OF-FILE\n`
 }
 
 /** What the service asks for unless it is told otherwise. */

@@ -25,7 +25,12 @@ export const versionLabel = 'app.kubernetes.io/version'
 /** Pod annotation that changes when the engine has to restart for its configuration. */
 const restartAnnotation = 'example.com/restart-hash'
 
-export function statefulSet(db: Database, settings: Settings, observed: Live<StatefulSet> | undefined): StatefulSet {
+export function statefulSet(
+  db: Database,
+  settings: Settings,
+  observed: Live<StatefulSet> | undefined,
+  replicas: number,
+): StatefulSet {
   const selector = selectorLabels(db)
   const replication = replicationOf(db, observed)
   return {
@@ -33,7 +38,7 @@ export function statefulSet(db: Database, settings: Settings, observed: Live<Sta
     kind: 'StatefulSet',
     metadata: { name: names(db).statefulSet, labels: labels(db) },
     spec: {
-      replicas: db.spec.suspend ? 0 : replicas(db, replication, observed),
+      replicas,
       serviceName: names(db).headless,
       selector: { matchLabels: selector },
       // All at once: engines that replicate find one another, and a lone pod that cannot start holds up nobody.
@@ -61,24 +66,6 @@ export function statefulSet(db: Database, settings: Settings, observed: Live<Sta
       volumeClaimTemplates: observedTemplates(observed) ?? [claimTemplate(db)],
     },
   }
-}
-
-/**
- * A single database that becomes replicated begins alone: its pod gets the new template and is the first member, whose data
- * the others copy. All at once, they would wait for it, and it for them: pods are updated from the last to the first.
- */
-function replicas(
-  { spec }: Database,
-  replication: Replication | undefined,
-  observed: Live<StatefulSet> | undefined,
-): number {
-  const running = observed?.spec?.replicas ?? 0
-  if (replication === undefined || observed === undefined || running === 0) return spec.replicas
-  if (observed.spec?.template.metadata?.labels?.[replicationLabel] === undefined) return 1
-  if (running > 1) return spec.replicas
-  const { observedGeneration = 0, currentRevision, updateRevision, readyReplicas } = observed.status ?? {}
-  const current = observedGeneration >= (observed.metadata.generation ?? 0)
-  return current && currentRevision === updateRevision && readyReplicas === 1 ? spec.replicas : 1
 }
 
 /** The first container: the engine. */
