@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ensureCached, step } from '../cluster/build.ts'
-import type { NodeBinaries } from './build.ts'
+import { ensureKubeStateMetrics, type NodeBinaries } from './build.ts'
 import { digest, ensureRootfs, ensureUnpacked, packageVersion, type RootfsRecipe } from './debian.ts'
 
 export interface Image {
@@ -50,11 +50,35 @@ export const ownImages = {
 /** The name that a Database's backup asks for; the binary is of that version (go/rclone/go.mod). */
 const rcloneImage = 'rclone/rclone:1.71.0'
 
-/** Finds or makes every image. */
-export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
+/** Prometheus and promtool, as Debian has them. */
+export const ensurePrometheusRootfs = () =>
+  // The one release of Debian that has version 3.
+  ensureRootfs({ name: 'prometheus', suite: 'sid', packages: ['prometheus', 'promtool'] })
+
+/** The images of addons/monitoring.yaml, under the names that it asks for. */
+export async function ensureMonitoringImages(): Promise<Image[]> {
+  const prometheus = await ensurePrometheusRootfs()
+  const metrics = join(await ensureKubeStateMetrics(), 'kube-state-metrics')
+  return [
+    await ensureImage(
+      'quay.io/prometheus/prometheus:v3.5.3',
+      { Entrypoint: ['/usr/bin/prometheus'], WorkingDir: '/prometheus' },
+      digest(prometheus),
+      prometheus,
+    ),
+    await smallImage('registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.15.0', metrics, {
+      Entrypoint: ['kube-state-metrics'],
+    }),
+  ]
+}
+
+async function smallImage(name: string, program: string | undefined, config: ImageConfig): Promise<Image> {
   const busybox = await ensureUnpacked('busybox-static')
-  const small = (name: string, program: string | undefined, config: ImageConfig) =>
-    ensureImage(name, config, digest([program, config]), async (root) => busyboxRoot(root, busybox, program))
+  return ensureImage(name, config, digest([program, config]), async (root) => busyboxRoot(root, busybox, program))
+}
+
+/** Finds or makes every image that all tests need. */
+export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
   const postgres = await ensureRootfs(postgresRecipe)
   const mysql = await ensureRootfs(mysqlRecipe)
   const exporters = await ensureRootfs(exportersRecipe)
@@ -65,15 +89,15 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
     mysql: packageVersion(mysql, mysqlPackage),
   }
   const all = [
-    await small(ownImages.pause, undefined, {
+    await smallImage(ownImages.pause, undefined, {
       Cmd: ['sh', '-c', 'trap exit TERM; while :; do sleep 3600 & wait; done'],
     }),
-    await small(ownImages.tools, undefined, {}),
-    await small(ownImages.coredns, join(binaries.coredns, 'coredns'), {}),
-    await small(ownImages.localPathProvisioner, join(binaries.localPathProvisioner, 'local-path-provisioner'), {}),
-    await small(ownImages.metricsServer, join(binaries.metricsServer, 'metrics-server'), {}),
-    await small(ownImages.s3, join(binaries.versitygw, 'versitygw'), {}),
-    await small(rcloneImage, join(binaries.rclone, 'rclone'), { Entrypoint: ['rclone'] }),
+    await smallImage(ownImages.tools, undefined, {}),
+    await smallImage(ownImages.coredns, join(binaries.coredns, 'coredns'), {}),
+    await smallImage(ownImages.localPathProvisioner, join(binaries.localPathProvisioner, 'local-path-provisioner'), {}),
+    await smallImage(ownImages.metricsServer, join(binaries.metricsServer, 'metrics-server'), {}),
+    await smallImage(ownImages.s3, join(binaries.versitygw, 'versitygw'), {}),
+    await smallImage(rcloneImage, join(binaries.rclone, 'rclone'), { Entrypoint: ['rclone'] }),
     await ensureImage(
       `postgres:${versions.postgresql}`,
       postgresConfig(versions.postgresql),

@@ -1,5 +1,6 @@
-// `npm run nodes`: a cluster whose containers run, with the suite installed, until Ctrl-C.
+// `npm run nodes` (`-- --monitoring` with Prometheus and kube-state-metrics): a cluster whose containers run, with the suite installed, until Ctrl-C.
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { createNodeCluster } from './cluster.ts'
 import { obstacle } from './requirements.ts'
@@ -11,8 +12,10 @@ if (reason !== undefined) {
 }
 const root = join(import.meta.dirname, '..', '..')
 const started = Date.now()
+const { values } = parseArgs({ options: { monitoring: { type: 'boolean', default: false } } })
 const cluster = await createNodeCluster({
   nodes: 2,
+  monitoring: values.monitoring,
   hook: {
     command: process.execPath,
     args: [join(root, 'hooks/main.ts'), 'serve', '--auth=none', '--ephemeral-credential-keys', '--events'],
