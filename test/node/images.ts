@@ -13,6 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { mysql as mysqlEngine } from '../../hooks/kinds/database/engines/mysql.ts'
+import { postgresql as postgresqlEngine } from '../../hooks/kinds/database/engines/postgresql.ts'
 import { ensureCached, step } from '../cluster/build.ts'
 import { ensureKubeStateMetrics, type NodeBinaries } from './build.ts'
 import { digest, ensureRootfs, ensureUnpacked, packageVersion, type RootfsRecipe } from './debian.ts'
@@ -35,7 +37,7 @@ export interface Images {
   readonly versions: EngineVersions
 }
 
-/** Names of the images that are the node's own, and no engine's. */
+/** Names of the images that are no engine's. */
 export const ownImages = {
   pause: 'node.test/pause:1',
   tools: 'node.test/tools:1',
@@ -43,8 +45,9 @@ export const ownImages = {
   localPathProvisioner: 'node.test/local-path-provisioner:1',
   metricsServer: 'node.test/metrics-server:1',
   s3: 'node.test/s3:1',
-  postgresExporter: 'node.test/postgres-exporter:1',
-  mysqldExporter: 'node.test/mysqld-exporter:1',
+  // Debian's versions of them, under the names of the official images.
+  postgresExporter: postgresqlEngine.exporter.image,
+  mysqldExporter: mysqlEngine.exporter.image,
 } as const
 
 /** The name that a Database's backup asks for; the binary is of that version (go/rclone/go.mod). */
