@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createNodeCluster, type NodeCluster } from '../node/cluster.ts'
-import { obstacle } from '../node/requirements.ts'
+import { obstacleToOwnNodes } from '../node/requirements.ts'
 import { database, databaseAt, untilPhase } from '../scenarios/database.ts'
 import { median } from './measure.ts'
 import type { Section } from './report.ts'
@@ -40,7 +40,7 @@ const engines: readonly Engine[] = [
 ]
 
 export async function benchExporter(): Promise<Section> {
-  const reason = obstacle()
+  const reason = obstacleToOwnNodes()
   if (reason !== undefined) throw new Error(reason)
   const root = join(import.meta.dirname, '..', '..')
   const cluster = await createNodeCluster({

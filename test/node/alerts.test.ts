@@ -9,7 +9,7 @@ import { prometheusOperator } from '../../hooks/decorators/prometheus-operator/i
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { ask, backup, database, found, namespace } from '../decorators/ask.ts'
 import { ensurePrometheusRootfs } from './images.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 
 /** Values by series, as promtool writes them: `3x300` is three, for three hundred minutes more. */
 type Series = Readonly<Record<string, string>>
@@ -253,7 +253,7 @@ const once: Subject = {
   cases: [{ with: { [jobFailed]: always(1) }, fires: ['DatabaseBackupFailed warning'] }],
 }
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('alerts fire', { skip: reason }, async () => {})
 } else {

@@ -8,7 +8,7 @@ import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { ensureCrds } from '../cluster/build.ts'
 import { documents } from '../cluster/manifests.ts'
 import { database, databaseAt, untilPhase } from '../scenarios/database.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
 /** What has no series while all is well, and why. */
@@ -24,7 +24,7 @@ const absentInHealth: readonly { selector: RegExp; reason: string }[] = [
   },
 ]
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('metrics of databases in real pods', { skip: reason }, async () => {})
 } else {

@@ -35,7 +35,7 @@ export interface Nodes {
 }
 
 /** An S3 server in the cluster, with one bucket. */
-interface S3 {
+export interface S3 {
   /** As pods reach it. */
   readonly endpoint: string
   readonly bucket: string

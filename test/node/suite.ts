@@ -4,6 +4,8 @@ import type { Test } from 'tap'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { versions } from '../scenarios/database.ts'
 import { createNodeCluster, type NodeCluster } from './cluster.ts'
+import { createGivenCluster } from './given.ts'
+import { givenKubeconfig } from './requirements.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -21,7 +23,7 @@ export async function suiteOnNodes(
 ): Promise<NodeCluster> {
   // One key for the whole run: the service is killed and started again, and passwords must stay what they are.
   const keys = join(t.testdir({ keys: `test:${Buffer.alloc(32, 7).toString('base64')}\n` }), 'keys')
-  const cluster = await createNodeCluster({
+  const options = {
     hook: {
       command: process.execPath,
       args: [join(root, 'hooks/main.ts'), 'serve', '--auth=none', `--credential-keys-file=${keys}`, '--events'],
@@ -31,7 +33,10 @@ export async function suiteOnNodes(
       ...['crds', 'metacontroller', 'deploy/generated/rbac', 'deploy/generated/events'].map((name) => join(root, name)),
       ...manifests,
     ],
-  })
+  }
+  const cluster = await (givenKubeconfig === undefined
+    ? createNodeCluster(options)
+    : createGivenCluster(givenKubeconfig, options))
   t.teardown(() => cluster.stop())
   Object.assign(versions, cluster.versions)
   return cluster

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { createNodeCluster } from './cluster.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   process.stderr.write(`${reason}\n`)
   process.exit(1)
