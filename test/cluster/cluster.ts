@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { isRecord, type KubernetesObject, type ObjectReference } from '../../hooks/sdk/kubernetes.ts'
 import type { Cluster } from '../scenarios/cluster.ts'
+import { startAgents } from './agents.ts'
 import { behaviours } from './behaviour.ts'
 import type { Client } from './client.ts'
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from './controlplane.ts'
@@ -21,6 +22,8 @@ export interface ControlPlaneClusterOptions extends ControlPlaneOptions {
 
 export interface ControlPlaneCluster extends Cluster {
   readonly controlPlane: ControlPlane
+  /** What was put there of the suite. */
+  readonly installed: readonly KubernetesObject[]
   /** By component: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok, metacontroller, hook. */
   usage(): Record<string, Usage>
   /** Ends everything and removes its folder. */
@@ -30,7 +33,15 @@ export interface ControlPlaneCluster extends Cluster {
 /** A control plane with the suite installed, its hook service and Metacontroller running. */
 export async function createControlPlaneCluster(options: ControlPlaneClusterOptions): Promise<ControlPlaneCluster> {
   const controlPlane = await startControlPlane(options)
-  return clusterOn(controlPlane, options)
+  const cluster = await clusterOn(controlPlane, options)
+  const agents = startAgents(controlPlane.client)
+  return {
+    ...cluster,
+    async stop() {
+      await agents.stop()
+      await cluster.stop()
+    },
+  }
 }
 
 /** The same on a control plane that is there; it is stopped where this fails. */
@@ -47,12 +58,12 @@ export async function clusterOn(
     const env = { KUBECONFIG: controlPlane.eventsKubeconfig, ...options.hook.env }
     hook = await hookService(controlPlane.workplace, { ...options.hook, env }, options.faults)
     // Metacontroller last: a controller whose kind or hook is missing at first would be retried only later.
-    await Promise.all([
+    const [, installed] = await Promise.all([
       hook.start(),
       installSuite(controlPlane.client, { manifests: options.manifests, hookUrl: hook.calledAt }),
     ])
     await controlPlane.metacontroller.start()
-    return clusterOf(controlPlane, hook, options, stop)
+    return clusterOf(controlPlane, hook, installed, options, stop)
   } catch (error) {
     await stop()
     throw error
@@ -62,6 +73,7 @@ export async function clusterOn(
 function clusterOf(
   controlPlane: ControlPlane,
   hook: HookProcess,
+  installed: readonly KubernetesObject[],
   { faults = true, secondsPerSecond = 1 }: ControlPlaneClusterOptions,
   stop: () => Promise<void>,
 ): ControlPlaneCluster {
@@ -71,6 +83,7 @@ function clusterOf(
     tier: 'control-plane',
     capabilities: { clock: false, faults, containers: false },
     controlPlane,
+    installed,
     hook,
     metacontroller,
     apply: (object) => client.apply(object),

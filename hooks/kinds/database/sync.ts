@@ -12,12 +12,15 @@ import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
 import { marked } from './quota.ts'
 import { refusal } from './refusal.ts'
+import { memberRights } from './rights.ts'
+import { scalingOf } from './scaling.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
 import { secret } from './secret.ts'
 import { serviceAccount } from './serviceaccount.ts'
 import { services } from './services.ts'
 import { statefulSet } from './statefulset.ts'
 import { progressOf, report } from './status.ts'
+import { replicationOf, topologyOf } from './topology.ts'
 
 export function sync(
   db: Database,
@@ -31,15 +34,18 @@ export function sync(
     return { hold: { reason: 'CredentialKeyMissing', message: origins } }
   }
   const { credentials, settings } = context
+  const replication = replicationOf(db, observed)
+  const { replicas } = scalingOf(db, observed, topologyOf(db, context))
   return {
     children: [
       serviceAccount(db),
-      secret(db, credentials, origins),
-      configuration(db),
-      ...services(db),
-      marked(db, statefulSet(db, settings, observed), context),
+      ...memberRights(db, replication),
+      secret(db, credentials, origins, replication),
+      configuration(db, replication),
+      ...services(db, replication, Math.max(db.spec.replicas, replicas)),
+      marked(db, statefulSet(db, settings, observed, replicas), context),
       disruptionBudget(db),
-      ...networkPolicies(db),
+      ...networkPolicies(db, replication),
       backupSchedule(db),
       monitor(db),
       ...growth(db, settings, claimsOf(db, context)),

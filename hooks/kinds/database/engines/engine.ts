@@ -3,6 +3,7 @@ import type { EnvVar, EnvVarSource } from 'kubernetes-types/core/v1.js'
 import { fieldBelow } from '../../../sdk/fields.ts'
 import type { Problem } from '../../../sdk/schema.ts'
 import type { Database } from '../schema.ts'
+import type { Replication } from './replication.ts'
 
 /** An engine's facts, and the texts that are written for it. */
 export interface Engine {
@@ -49,6 +50,8 @@ export interface Engine {
   helperScripts?: Readonly<Record<string, string>>
   /** What serves metrics to Prometheus, from a pod of its own for each replica. */
   exporter: Exporter
+  /** What makes several replicas one database. */
+  replication?: Replication
   /** How the file name of a backup ends. */
   backupSuffix: string
   uri(access: Access): string
@@ -97,6 +100,14 @@ export interface Access {
   port: number
   database: string
   tls: boolean
+  /** Instead of host and port, for clients that ask the members themselves who the primary is. */
+  members?: Members
+}
+
+/** Of a replicated database: host and port of each, and the name that they have as a whole. */
+export interface Members {
+  hosts: readonly string[]
+  set: string
 }
 
 /** A parameter that may not be set, and why. */
