@@ -68,6 +68,7 @@ export function startCluster(
   return createControlPlaneCluster({
     hook: { command: process.execPath, args, env: image.env },
     manifests,
+    longestResyncSeconds: Number.POSITIVE_INFINITY,
     faults: false,
     metacontrollerFlags,
   })
