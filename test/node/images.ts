@@ -43,6 +43,7 @@ export const ownImages = {
   localPathProvisioner: 'node.test/local-path-provisioner:1',
   metricsServer: 'node.test/metrics-server:1',
   s3: 'node.test/s3:1',
+  witness: 'node.test/witness:1',
   postgresExporter: 'node.test/postgres-exporter:1',
   mysqldExporter: 'node.test/mysqld-exporter:1',
 } as const
@@ -73,6 +74,7 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
     await small(ownImages.localPathProvisioner, join(binaries.localPathProvisioner, 'local-path-provisioner'), {}),
     await small(ownImages.metricsServer, join(binaries.metricsServer, 'metrics-server'), {}),
     await small(ownImages.s3, join(binaries.versitygw, 'versitygw'), {}),
+    await small(ownImages.witness, join(binaries.witness, 'witness'), { Entrypoint: ['witness'] }),
     await small(rcloneImage, join(binaries.rclone, 'rclone'), { Entrypoint: ['rclone'] }),
     await ensureImage(
       `postgres:${versions.postgresql}`,

@@ -6,11 +6,27 @@ import { createNodeCluster, type NodeCluster } from './cluster.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
+interface SuiteOptions {
+  /** How many nodes; default 1. */
+  readonly nodes?: number
+}
+
 /** A cluster that ends with the test `t`. Scenarios ask for the engines' versions that it has images of from now on. */
-export async function suiteOnNodes(t: Pick<Test, 'testdir' | 'teardown'>): Promise<NodeCluster> {
+export async function suiteOnNodes(
+  t: Pick<Test, 'testdir' | 'teardown'>,
+  options: SuiteOptions = {},
+): Promise<NodeCluster> {
   // One key for the whole run: the service is killed and started again, and passwords must stay what they are.
   const keys = join(t.testdir({ keys: `test:${Buffer.alloc(32, 7).toString('base64')}\n` }), 'keys')
+  const cluster = await startSuite(keys, options)
+  t.teardown(() => cluster.stop())
+  return cluster
+}
+
+/** The same for who stops it himself; `keys` is the file of the credential keys. */
+export async function startSuite(keys: string, { nodes = 1 }: SuiteOptions = {}): Promise<NodeCluster> {
   const cluster = await createNodeCluster({
+    nodes,
     hook: {
       command: process.execPath,
       args: [join(root, 'hooks/main.ts'), 'serve', '--auth=none', `--credential-keys-file=${keys}`, '--events'],
@@ -19,7 +35,6 @@ export async function suiteOnNodes(t: Pick<Test, 'testdir' | 'teardown'>): Promi
       join(root, name),
     ),
   })
-  t.teardown(() => cluster.stop())
   Object.assign(versions, cluster.versions)
   return cluster
 }
