@@ -71,12 +71,12 @@ export interface Overlap {
   readonly meanwhile: string
 }
 
-/** Members are probed five times a second: one that is writable is seen to be so within this time. */
-const shortlyMs = 2000
+/** Members are probed five times a second: one that is writable is seen to be so well within this time. */
+const shortlyMs = 1000
 
 /**
  * Every write that one pod took while another pod was taking writes: the other had acknowledged one before this one was
- * sent, and acknowledged one that was sent after this one was acknowledged, both within two seconds. A hand-over, however
+ * sent, and acknowledged one that was sent after this one was acknowledged, both within a second. A hand-over, however
  * quick, has no such write: the old primary takes none after the new one took its first.
  */
 export function overlaps(lines: readonly Line[]): Overlap[] {
