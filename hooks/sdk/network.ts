@@ -10,6 +10,11 @@ export const nameResolution: NetworkPolicyEgressRule[] = (['UDP', 'TCP'] as cons
   ports: [{ port: 53, protocol }],
 }))
 
+/** Leave to reach the API server. Which address and port it has, nobody here can know. */
+export const apiServer: NetworkPolicyEgressRule = {
+  ports: [443, 6443].map((port) => ({ port, protocol: 'TCP' as const })),
+}
+
 /** Every pod of the policy's own namespace. */
 export const ownNamespace: NetworkPolicyPeer = { podSelector: {} }
 

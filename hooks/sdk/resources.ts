@@ -4,6 +4,7 @@ import type * as apps from 'kubernetes-types/apps/v1.js'
 import type * as autoscaling from 'kubernetes-types/autoscaling/v2.js'
 import type * as batch from 'kubernetes-types/batch/v1.js'
 import type * as core from 'kubernetes-types/core/v1.js'
+import type * as discovery from 'kubernetes-types/discovery/v1.js'
 import type * as networking from 'kubernetes-types/networking/v1.js'
 import type * as policy from 'kubernetes-types/policy/v1.js'
 import type * as rbac from 'kubernetes-types/rbac/v1.js'
@@ -69,6 +70,7 @@ export type Job = Wire<batch.Job>
 export type CronJob = Wire<batch.CronJob>
 export type PodDisruptionBudget = Wire<policy.PodDisruptionBudget>
 export type NetworkPolicy = Wire<networking.NetworkPolicy>
+export type EndpointSlice = Wire<discovery.EndpointSlice>
 export type Ingress = Wire<networking.Ingress>
 export type HorizontalPodAutoscaler = Wire<autoscaling.HorizontalPodAutoscaler>
 export type Role = Wire<rbac.Role>
@@ -97,6 +99,7 @@ export const PodDisruptionBudget = resourceType<PodDisruptionBudget>(
   'poddisruptionbudgets',
 )
 export const NetworkPolicy = resourceType<NetworkPolicy>('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies')
+export const EndpointSlice = resourceType<EndpointSlice>('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices')
 export const Ingress = resourceType<Ingress>('networking.k8s.io/v1', 'Ingress', 'ingresses')
 export const HorizontalPodAutoscaler = resourceType<HorizontalPodAutoscaler>(
   'autoscaling/v2',

@@ -4,48 +4,54 @@ import type { ConfigMap } from '../../sdk/resources.ts'
 import { backupScripts } from './backup-scripts.ts'
 import { type Configuration, paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
+import type { Replication } from './engines/replication.ts'
 import { labels, names } from './names.ts'
 import { engineResources } from './resources.ts'
 import type { Database } from './schema.ts'
 
 /** The engine's files, sized from its memory limit. */
-export function configurationOf(db: Database): Configuration {
+export function configurationOf(db: Database, replication: Replication | undefined): Configuration {
   const { limits, requests } = engineResources(db)
-  return engineOf(db).configuration(db, quantityToNumber(limits?.memory ?? requests?.memory ?? '1Gi'))
+  const memoryBytes = quantityToNumber(limits?.memory ?? requests?.memory ?? '1Gi')
+  return replication?.configuration?.(db, memoryBytes) ?? engineOf(db).configuration(db, memoryBytes)
 }
 
 /** Keys of the ConfigMap that are configuration; the others are scripts. */
-export function configurationKeys(db: Database): string[] {
-  return Object.keys(configurationOf(db).files).sort()
+export function configurationKeys(db: Database, replication: Replication | undefined): string[] {
+  return Object.keys(configurationOf(db, replication).files).sort()
 }
 
 /** Keys of the ConfigMap that are scripts of the engine's pods. */
-export function scriptKeys(db: Database): string[] {
-  return Object.keys(engineScripts(db)).sort()
+export function scriptKeys(db: Database, replication: Replication | undefined): string[] {
+  return Object.keys(engineScripts(db, replication)).sort()
 }
 
-export function configuration(db: Database): ConfigMap {
+export function configuration(db: Database, replication: Replication | undefined): ConfigMap {
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name: names(db).configuration, labels: labels(db) },
     data: {
-      ...configurationOf(db).files,
-      ...engineScripts(db),
+      ...configurationOf(db, replication).files,
+      ...engineScripts(db, replication),
       ...(db.spec.backup.destination === undefined ? {} : backupScripts(db)),
     },
   }
 }
 
-function engineScripts(db: Database): Record<string, string> {
+function engineScripts(db: Database, replication: Replication | undefined): Record<string, string> {
   const engine = engineOf(db)
-  const helpers = Object.entries(engine.helperScripts ?? {}).map(([name, body]) => [name, script(body)] as const)
   return {
-    ...Object.fromEntries(helpers),
+    ...written(engine.helperScripts ?? {}),
     'accounts.sh': sourced(engine.accountsScript(db)),
     'reload.sh': script(engine.reloadScript(db)),
     'watch.sh': script(watchScript(db)),
+    ...written(replication?.scripts?.(db) ?? {}),
   }
+}
+
+function written(scripts: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(scripts).map(([name, body]) => [name, script(body)]))
 }
 
 function script(body: string): string {

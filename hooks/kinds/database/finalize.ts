@@ -18,12 +18,14 @@ import { jobOutcome } from './jobs.ts'
 import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
 import { refusal } from './refusal.ts'
+import { memberRights } from './rights.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
 import { secret } from './secret.ts'
 import { serviceAccount } from './serviceaccount.ts'
 import { services } from './services.ts'
 import { statefulSet } from './statefulset.ts'
 import { counts, report } from './status.ts'
+import { replicationOf } from './topology.ts'
 import { versionOf } from './versions.ts'
 
 type Claim = Live<PersistentVolumeClaim>
@@ -143,14 +145,17 @@ function childrenBeside(
 ): Children {
   const kept = observed.get(Secret, names(db).secret)
   const config = observed.get(ConfigMap, names(db).configuration)
-  const refused = refusal(db, observed.get(StatefulSet, names(db).statefulSet)) !== undefined
+  const live = observed.get(StatefulSet, names(db).statefulSet)
+  const refused = refusal(db, live) !== undefined
+  const replication = replicationOf(db, live)
   return [
     serviceAccount(db),
-    origins === undefined ? kept && heldChild(kept) : secret(db, credentials, origins),
-    refused && config !== undefined ? heldChild(config) : configuration(db),
-    ...services(db),
+    ...memberRights(db, replication),
+    origins === undefined ? kept && heldChild(kept) : secret(db, credentials, origins, replication),
+    refused && config !== undefined ? heldChild(config) : configuration(db, replication),
+    ...services(db, replication),
     disruptionBudget(db),
-    ...networkPolicies(db, policies[db.spec.deletionPolicy].backsUp),
+    ...networkPolicies(db, replication, policies[db.spec.deletionPolicy].backsUp),
     backupSchedule(db, 'suspended'),
   ]
 }

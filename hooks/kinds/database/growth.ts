@@ -7,6 +7,7 @@ import { pullSecrets } from '../../sdk/containers.ts'
 import type { Context, Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
 import { shortHash } from '../../sdk/names.ts'
+import { apiServer } from '../../sdk/network.ts'
 import type { Live } from '../../sdk/observed.ts'
 import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
 import { compareQuantities } from '../../sdk/quantity.ts'
@@ -180,9 +181,8 @@ function growthJob(db: Database, settings: Settings, small: readonly Claim[]): J
   }
 }
 
-// Where a namespace denies what is not allowed. Which address and port the API server has, nobody here can know.
+// Where a namespace denies what is not allowed.
 function growthPolicy(db: Database): NetworkPolicy {
-  const ports = [443, 6443].map((port) => ({ port, protocol: 'TCP' as const }))
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -190,7 +190,7 @@ function growthPolicy(db: Database): NetworkPolicy {
     spec: {
       podSelector: { matchLabels: selectorLabels(db, 'maintenance') },
       policyTypes: ['Ingress', 'Egress'],
-      egress: [{ ports }],
+      egress: [apiServer],
     },
   }
 }

@@ -1,7 +1,8 @@
 // Database: PostgreSQL, MySQL or MongoDB from one resource.
 import { composite } from '../../sdk/definition.ts'
-import { PersistentVolumeClaim, ResourceQuota, StatefulSet } from '../../sdk/resources.ts'
+import { EndpointSlice, PersistentVolumeClaim, ResourceQuota, StatefulSet } from '../../sdk/resources.ts'
 import { children } from './children.ts'
+import { allEngines } from './engines/index.ts'
 import { finalize } from './finalize.ts'
 import { claimLabels, names } from './names.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
@@ -20,15 +21,24 @@ export const database = composite({
   versions: { v1: { spec, status, rules, columns, scale } },
   storage: 'v1',
   children,
-  // What the Role of a growing database holds, for its own claims alone.
-  grants: [{ apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'patch'] }],
+  grants: [
+    // What the Role of a growing database holds, for its own claims alone.
+    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'patch'] },
+    // And those of replicated ones, for the agents in their pods.
+    ...allEngines.flatMap(({ replication }) => replication?.grants ?? []),
+  ],
   validate,
   counts: (metadata, observed) => counts(observed.get(StatefulSet, names({ metadata }).statefulSet)),
   sync,
   finalize,
   // Claims are made by the StatefulSet controller, which labels them as it selects its pods, and belong to nobody: they
-  // are only looked at. So are the quotas of the namespace, all of them.
-  relatedTypes: [PersistentVolumeClaim, ResourceQuota],
+  // are only looked at. So are the quotas of the namespace, all of them, and the slices of its own Services, which bear
+  // their Service's labels.
+  relatedTypes: [EndpointSlice, PersistentVolumeClaim, ResourceQuota],
   // Labels that follow from the name alone: see evaluateCustomize for what Metacontroller 1.5 would mix up otherwise.
-  related: (db) => [{ type: PersistentVolumeClaim, labels: claimLabels(db) }, { type: ResourceQuota }],
+  related: (db) => [
+    { type: PersistentVolumeClaim, labels: claimLabels(db) },
+    { type: EndpointSlice, labels: claimLabels(db) },
+    { type: ResourceQuota },
+  ],
 })

@@ -1,22 +1,28 @@
 // NetworkPolicies: who reaches the database, and what it and its backups reach.
 import type { NetworkPolicyEgressRule, NetworkPolicyPeer } from 'kubernetes-types/networking/v1.js'
-import { nameResolution, ownNamespace } from '../../sdk/network.ts'
+import { apiServer, nameResolution, ownNamespace } from '../../sdk/network.ts'
 import { withoutEmpty } from '../../sdk/podspec.ts'
 import type { NetworkPolicy } from '../../sdk/resources.ts'
 import { engineOf } from './engines/index.ts'
+import type { Replication } from './engines/replication.ts'
 import { labels, names, selectorLabels } from './names.ts'
 import type { Database } from './schema.ts'
 
 /** Of the database's pods, and of a last backup's where there is to be one. */
-export function networkPolicies(db: Database, lastBackup = false): NetworkPolicy[] {
+export function networkPolicies(
+  db: Database,
+  replication: Replication | undefined,
+  lastBackup = false,
+): NetworkPolicy[] {
   if (!db.spec.networkPolicy.enabled) return []
-  return [databasePolicy(db), ...(lastBackup ? [backupPolicy(db)] : [])]
+  return [databasePolicy(db, replication), ...(lastBackup ? [backupPolicy(db)] : [])]
 }
 
-function databasePolicy(db: Database): NetworkPolicy {
+function databasePolicy(db: Database, replication: Replication | undefined): NetworkPolicy {
   const { ingress = [], egress = [] } = withoutEmpty(db.spec.networkPolicy)
   const { port } = engineOf(db)
   const replicas: NetworkPolicyPeer = { podSelector: { matchLabels: selectorLabels(db) } }
+  const peerPorts = (replication?.peerPorts ?? []).map((number) => ({ port: number, protocol: 'TCP' as const }))
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -24,10 +30,15 @@ function databasePolicy(db: Database): NetworkPolicy {
     spec: {
       podSelector: { matchLabels: selectorLabels(db) },
       policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ from: [ownNamespace, ...ingress], ports: [{ port, protocol: 'TCP' }] }],
+      ingress: [
+        { from: [ownNamespace, ...ingress], ports: [{ port, protocol: 'TCP' }] },
+        ...(peerPorts.length === 0 ? [] : [{ from: [replicas], ports: peerPorts }]),
+      ],
       egress: [
         ...nameResolution,
-        { to: [replicas], ports: [{ port, protocol: 'TCP' }] },
+        { to: [replicas], ports: [{ port, protocol: 'TCP' }, ...peerPorts] },
+        // Roles are written on pods, and Patroni keeps its state in ConfigMaps.
+        ...(replication === undefined ? [] : [apiServer]),
         ...(egress.length === 0 ? [] : [{ to: egress }]),
       ],
     },

@@ -310,6 +310,19 @@ const base = z.object({
     ),
   credentials: credentials.prefault({}).describe('User and database for applications.'),
   backup: backup.prefault({}).describe('Backups.'),
+  highAvailability: z
+    .object({
+      synchronous: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether a write is acknowledged only when a replica has it too, so that a failover loses none. It costs time for each write. MySQL groups and MongoDB replica sets have their own ways and take no notice.',
+        ),
+    })
+    .optional()
+    .describe(
+      'Replication. With more than one replica a database is replicated anyway; given for a single one, it can be scaled later without a restart.',
+    ),
   deletionPolicy: z
     .enum(['Retain', 'Delete', 'BackupAndRetain', 'BackupAndDelete'])
     .default('Retain')
@@ -438,6 +451,23 @@ export const status = z.object({
     })
     .optional()
     .describe('Where the database is reached.'),
+  topology: z
+    .object({
+      primary: z.string().max(63).optional().describe('Pod that takes writes.'),
+      members: z
+        .array(
+          z.object({
+            name: z.string().max(63).describe('Name of the pod.'),
+            role: z.enum(['primary', 'replica']).describe('What it is in the database.'),
+            ready: z.boolean().describe('Whether it serves.'),
+          }),
+        )
+        .max(10)
+        .describe('Members that have a role.')
+        .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
+    })
+    .optional()
+    .describe('Who is what in a replicated database.'),
   credentials: z
     .object({
       secretName: z.string().max(253).describe('Secret for applications.'),

@@ -4,6 +4,7 @@ import type { Secret } from '../../sdk/resources.ts'
 import type { Origin, Origins } from './credentials.ts'
 import { monitor, operator } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
+import type { Replication } from './engines/replication.ts'
 import { host, labels, names } from './names.ts'
 import type { Database } from './schema.ts'
 
@@ -12,7 +13,12 @@ export function applicationSecret(db: Database): string {
   return db.spec.credentials.secretName ?? names(db).secret
 }
 
-export function secret(db: Database, credentials: Credentials, { current, previous }: Origins): Secret {
+export function secret(
+  db: Database,
+  credentials: Credentials,
+  { current, previous }: Origins,
+  replication: Replication | undefined,
+): Secret {
   const engine = engineOf(db)
   const { username, database, secretName } = db.spec.credentials
   const derive = (purpose: string, { keyId, rotation }: Origin) =>
@@ -44,6 +50,7 @@ export function secret(db: Database, credentials: Credentials, { current, previo
       'superuser-password': derive('superuser', current),
       [monitor.key]: derive('monitor', current),
       [operator.key]: derive('operator', current),
+      ...Object.fromEntries((replication?.secretKeys ?? []).map((key) => [key, derive(key, current)])),
       ...(previous === undefined ? {} : { 'superuser-password-previous': derive('superuser', previous) }),
     }),
   }

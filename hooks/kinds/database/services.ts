@@ -2,13 +2,18 @@
 import type { ServicePort, ServiceSpec } from 'kubernetes-types/core/v1.js'
 import type { Service } from '../../sdk/resources.ts'
 import { engineOf } from './engines/index.ts'
+import type { Replication } from './engines/replication.ts'
 import { labels, names, selectorLabels } from './names.ts'
 import type { Database } from './schema.ts'
 import { primarySelector, readonlySelector } from './topology.ts'
 
-export function services(db: Database): Service[] {
+export function services(db: Database, replication: Replication | undefined): Service[] {
   const { primary, readonly, headless } = names(db)
-  return [client(db, primary, primarySelector(db)), client(db, readonly, readonlySelector(db)), everyPod(db, headless)]
+  return [
+    client(db, primary, primarySelector(db, replication)),
+    client(db, readonly, readonlySelector(db, replication)),
+    everyPod(db, headless),
+  ]
 }
 
 /** Every pod has a name. */

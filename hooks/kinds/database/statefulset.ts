@@ -8,13 +8,16 @@ import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
 import { placement } from '../../sdk/podspec.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
 import type { StatefulSet } from '../../sdk/resources.ts'
+import { replicationLabel } from '../../sdk/roles.ts'
 import { configurationKeys, configurationOf, scriptKeys } from './configuration.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
+import type { Replication } from './engines/replication.ts'
 import { dataVolume, labels, names, selectorLabels } from './names.ts'
 import { credentialMounts, credentialVolumes, engineImageFields, scriptVolume, secretMode } from './pod.ts'
 import { engineResources, helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
+import { replicationOf } from './topology.ts'
 
 /** Pod label that says which version the template is of. */
 export const versionLabel = 'app.kubernetes.io/version'
@@ -24,6 +27,7 @@ const restartAnnotation = 'example.com/restart-hash'
 
 export function statefulSet(db: Database, settings: Settings, observed: Live<StatefulSet> | undefined): StatefulSet {
   const selector = selectorLabels(db)
+  const replication = replicationOf(db, observed)
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
@@ -39,14 +43,19 @@ export function statefulSet(db: Database, settings: Settings, observed: Live<Sta
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       template: {
         metadata: {
-          labels: { ...db.spec.pod.labels, ...labels(db), [versionLabel]: db.spec.version },
+          labels: {
+            ...db.spec.pod.labels,
+            ...labels(db),
+            [versionLabel]: db.spec.version,
+            ...(replication && { ...replication.labels?.(db), [replicationLabel]: replication.name }),
+          },
           annotations: {
             ...db.spec.pod.annotations,
             'kubectl.kubernetes.io/default-container': containerName,
-            [restartAnnotation]: shortHash(configurationOf(db).restart),
+            [restartAnnotation]: shortHash(configurationOf(db, replication).restart),
           },
         },
-        spec: podSpec(db, settings),
+        spec: podSpec(db, settings, replication),
       },
       // Templates cannot be changed: what is there stays, and growth goes to the claims themselves (growth.ts).
       volumeClaimTemplates: observedTemplates(observed) ?? [claimTemplate(db)],
@@ -57,7 +66,7 @@ export function statefulSet(db: Database, settings: Settings, observed: Live<Sta
 /** The first container: the engine. */
 const containerName = 'database'
 
-function podSpec(db: Database, settings: Settings): PodSpec {
+function podSpec(db: Database, settings: Settings, replication: Replication | undefined): PodSpec {
   const engine = engineOf(db)
   return {
     serviceAccountName: names(db).serviceAccount,
@@ -65,27 +74,29 @@ function podSpec(db: Database, settings: Settings): PodSpec {
     enableServiceLinks: false,
     ...pullSecrets(db.spec.imagePullSecrets),
     securityContext: restrictedPod(engine.uid),
-    terminationGracePeriodSeconds: engine.stopSeconds,
+    terminationGracePeriodSeconds: replication?.stopSeconds ?? engine.stopSeconds,
     ...placement(db.spec.pod, selectorLabels(db)),
-    initContainers: [configurationWatch(db, settings)],
-    containers: [engineContainer(db, settings)],
-    volumes: volumes(db),
+    initContainers: [...(replication?.initContainers?.(db, settings) ?? []), configurationWatch(db, settings)],
+    containers: [engineContainer(db, settings, replication)],
+    volumes: [...volumes(db, replication), ...(replication?.volumes?.(db) ?? [])],
   }
 }
 
-function engineContainer(db: Database, settings: Settings): Container {
+function engineContainer(db: Database, settings: Settings, replication: Replication | undefined): Container {
   const engine = engineOf(db)
   return {
     name: containerName,
     ...engineImageFields(db, settings),
-    ...engine.command(db),
-    ports: [{ name: 'database', containerPort: engine.port, protocol: 'TCP' }],
-    env: engine.env(db),
+    ...(replication?.command?.(db) ?? engine.command(db)),
+    ports: [{ name: 'database', containerPort: engine.port, protocol: 'TCP' }, ...(replication?.ports ?? [])],
+    env: replication?.env?.(db) ?? engine.env(db),
     resources: engineResources(db),
     securityContext: restrictedContainer,
-    startupProbe: probe(engine.alive(db), { periodSeconds: 5, failureThreshold: engine.startSeconds / 5 }),
-    readinessProbe: probe(engine.ready(db), { periodSeconds: 10, failureThreshold: 3 }),
-    livenessProbe: probe(engine.alive(db), { periodSeconds: 20, failureThreshold: 6 }),
+    ...(replication?.probes?.(db) ?? {
+      startupProbe: probe(engine.alive(db), { periodSeconds: 5, failureThreshold: engine.startSeconds / 5 }),
+      readinessProbe: probe(engine.ready(db), { periodSeconds: 10, failureThreshold: 3 }),
+      livenessProbe: probe(engine.alive(db), { periodSeconds: 20, failureThreshold: 6 }),
+    }),
     volumeMounts: [
       { name: dataVolume, mountPath: engine.dataPath(db.spec.version) },
       ...commonMounts(db),
@@ -97,6 +108,7 @@ function engineContainer(db: Database, settings: Settings): Container {
         subPath: 'accounts.sh',
         readOnly: true,
       },
+      ...(replication?.mounts?.(db) ?? []),
     ],
   }
 }
@@ -133,15 +145,15 @@ function commonMounts(db: Database): VolumeMount[] {
   ]
 }
 
-function volumes(db: Database): Volume[] {
+function volumes(db: Database, replication: Replication | undefined): Volume[] {
   const engine = engineOf(db)
-  const files = configurationKeys(db)
+  const files = configurationKeys(db, replication)
   return [
     {
       name: 'configuration',
       configMap: { name: names(db).configuration, defaultMode: 0o444, items: files.map((key) => ({ key, path: key })) },
     },
-    scriptVolume(db, scriptKeys(db)),
+    scriptVolume(db, scriptKeys(db, replication)),
     { ...scriptVolume(db, ['accounts.sh']), name: 'first-start' },
     ...credentialVolumes(db),
     ...(db.spec.tls === undefined

@@ -15,7 +15,7 @@ import { host, names, selectorLabels } from './names.ts'
 import { quotaOf } from './quota.ts'
 import type { Database, DatabaseStatus, Phase } from './schema.ts'
 import { applicationSecret } from './secret.ts'
-import { isReplicated } from './topology.ts'
+import { replicationOf, type Topology, topologyConditions, topologyOf } from './topology.ts'
 import { versionOf } from './versions.ts'
 
 interface Report {
@@ -33,7 +33,8 @@ export function report(db: Database, context: View, origins: Origins | undefined
   const claims = claimsOf(db, context)
   const size = smallestCapacity(claims)
   const storage = storageCondition(db, claims, context)
-  const summary = summarize(db, progress, initialized)
+  const topology = replicationOf(db, statefulSet) === undefined ? undefined : topologyOf(db, context)
+  const summary = withPrimary(summarize(db, progress, initialized), topology)
   const quota = quotaOf(db, context)
   const version = progress.settled ? versionOf(statefulSet) : db.status?.version
   const backup = backupTimes(db, context)
@@ -44,6 +45,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
       selector: selectorText(selectorLabels(db)),
       ...(version === undefined ? {} : { version }),
       ...(initialized ? { endpoints: endpoints(db) } : {}),
+      ...(topology === undefined ? {} : { topology }),
       credentials: origins === undefined ? db.status?.credentials : credentialsStatus(db, origins),
       ...(backup === undefined ? {} : { backup }),
       ...(size === undefined ? {} : { storage: { size } }),
@@ -56,7 +58,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
       initialized
         ? { type: 'Initialized', status: 'True', reason: 'Initialized', message: '' }
         : { type: 'Initialized', status: 'False', reason: 'Creating', message: 'no replica has been ready yet' },
-      ...replication(db),
+      ...replicationConditions(db, topology),
       ...alerts(db),
       ...backupConditions(db, context),
       ...(storage === undefined ? [] : [storage]),
@@ -144,6 +146,15 @@ function summarize(db: Database, progress: Progress, initialized: boolean): Summ
   return not('Failed', 'Unavailable', `${count}: see the events and logs of the pods`)
 }
 
+// Pods may all be ready and none of them be the primary: between one and the next, or where no majority is left.
+function withPrimary(summary: Summary, topology: Topology | undefined): Summary {
+  if (summary.ready.status !== 'True' || topology === undefined || topology.primary !== undefined) return summary
+  return {
+    phase: 'Running',
+    ready: { type: 'Ready', status: 'False', reason: 'NoPrimary', message: 'no member takes writes' },
+  }
+}
+
 function credentialsStatus(db: Database, { current, previous }: Origins): DatabaseStatus['credentials'] {
   return { secretName: applicationSecret(db), ...current, ...(previous === undefined ? {} : { previous }) }
 }
@@ -160,8 +171,9 @@ function endpoints(db: Database): DatabaseStatus['endpoints'] {
   return { primary: `${host(db, primary)}:${port}`, readonly: [`${host(db, readonly)}:${port}`] }
 }
 
-function replication(db: Database): ConditionInput[] {
-  if (db.spec.replicas === 1 || isReplicated(db)) return []
+function replicationConditions(db: Database, topology: Topology | undefined): ConditionInput[] {
+  if (topology !== undefined) return topologyConditions(db, topology)
+  if (db.spec.replicas === 1) return []
   return [
     {
       type: 'Replicated',

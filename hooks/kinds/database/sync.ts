@@ -12,12 +12,14 @@ import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
 import { marked } from './quota.ts'
 import { refusal } from './refusal.ts'
+import { memberRights } from './rights.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
 import { secret } from './secret.ts'
 import { serviceAccount } from './serviceaccount.ts'
 import { services } from './services.ts'
 import { statefulSet } from './statefulset.ts'
 import { progressOf, report } from './status.ts'
+import { replicationOf } from './topology.ts'
 
 export function sync(
   db: Database,
@@ -31,15 +33,17 @@ export function sync(
     return { hold: { reason: 'CredentialKeyMissing', message: origins } }
   }
   const { credentials, settings } = context
+  const replication = replicationOf(db, observed)
   return {
     children: [
       serviceAccount(db),
-      secret(db, credentials, origins),
-      configuration(db),
-      ...services(db),
+      ...memberRights(db, replication),
+      secret(db, credentials, origins, replication),
+      configuration(db, replication),
+      ...services(db, replication),
       marked(db, statefulSet(db, settings, observed), context),
       disruptionBudget(db),
-      ...networkPolicies(db),
+      ...networkPolicies(db, replication),
       backupSchedule(db),
       monitor(db),
       ...growth(db, settings, claimsOf(db, context)),

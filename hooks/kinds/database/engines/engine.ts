@@ -3,6 +3,7 @@ import type { EnvVar, EnvVarSource } from 'kubernetes-types/core/v1.js'
 import { fieldBelow } from '../../../sdk/fields.ts'
 import type { Problem } from '../../../sdk/schema.ts'
 import type { Database } from '../schema.ts'
+import type { Replication } from './replication.ts'
 
 /** An engine's facts, and the texts that are written for it. */
 export interface Engine {
@@ -49,6 +50,8 @@ export interface Engine {
   helperScripts?: Readonly<Record<string, string>>
   /** What serves metrics to Prometheus, from a pod of its own for each replica. */
   exporter: Exporter
+  /** What makes several replicas one database. */
+  replication?: Replication
   /** How the file name of a backup ends. */
   backupSuffix: string
   uri(access: Access): string

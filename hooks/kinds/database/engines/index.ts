@@ -6,6 +6,9 @@ import { postgresql } from './postgresql.ts'
 
 const engines: Readonly<Record<EngineName, Engine>> = { postgresql, mysql, mongodb }
 
+/** Every engine. */
+export const allEngines: readonly Engine[] = Object.values(engines)
+
 /** The facts of a Database's engine. */
 export function engineOf(db: Database): Engine {
   return engines[db.spec.engine]

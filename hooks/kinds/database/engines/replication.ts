@@ -1,0 +1,42 @@
+// What makes the replicas of a Database one database: what an engine's pods need beyond those of a single one.
+import type { Container, ContainerPort, EnvVar, Probe, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import type { Settings } from '../../../sdk/definition.ts'
+import type { PolicyRule } from '../../../sdk/resources.ts'
+import type { Database } from '../schema.ts'
+import type { Configuration } from './engine.ts'
+
+/** The facts of an engine's replication. Where a field is absent, a member is as a single database is. */
+export interface Replication {
+  /** By what, as the pods' label `example.com/replication` says: patroni, group-replication, replica-set. */
+  readonly name: string
+  /** Labels for the pods beyond it. */
+  labels?(db: Database): Record<string, string>
+  /** Keys of the Secret that hold passwords of the members' own; each is derived with its name as the purpose. */
+  readonly secretKeys: readonly string[]
+  /** In place of the engine's. */
+  configuration?(db: Database, memoryBytes: number): Configuration
+  /** Bash: scripts beside the engine's, by file name; one of the engine's own is replaced. */
+  scripts?(db: Database): Readonly<Record<string, string>>
+  /** Before the engine, in this order: what brings programs, and sidecars with restartPolicy Always. */
+  initContainers?(db: Database, settings: Settings): Container[]
+  /** In place of the engine's. */
+  command?(db: Database): { command?: string[]; args?: string[] }
+  /** In place of the engine's. */
+  env?(db: Database): EnvVar[]
+  /** Of the engine's container, beside the engine's port. */
+  readonly ports?: readonly ContainerPort[]
+  /** Ports on which members reach one another, beside the engine's. */
+  readonly peerPorts?: readonly number[]
+  /** Of the engine's container, in place of the engine's. */
+  probes?(db: Database): { startupProbe: Probe; readinessProbe: Probe; livenessProbe: Probe }
+  /** Of the pod, beside the engine's. */
+  volumes?(db: Database): Volume[]
+  /** Of the engine's container, beside the engine's. */
+  mounts?(db: Database): VolumeMount[]
+  /** In place of the engine's. */
+  readonly stopSeconds?: number
+  /** What the pods' ServiceAccount may do in its namespace. Its token reaches the containers that mount `tokenVolume`. */
+  rules(db: Database): PolicyRule[]
+  /** The same for Databases of any name: Metacontroller has to hold what it gives away. */
+  readonly grants: readonly PolicyRule[]
+}
