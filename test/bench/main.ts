@@ -20,9 +20,11 @@ Without a part: hook, http, memory and start, about a minute and a half.
   load     1000 WebApps: until all are ready, drift repaired, an outage; some fifteen minutes
   resync   what an unchanged Database costs each time it is looked at; two minutes
   flags    Metacontroller's flags: children per second and CPU for each set; several minutes
+  databases how long Databases in real pods take until they are Ready, and what an engine does there beside the same one
+             bare: half an hour. Linux and root.  --engine=postgresql,mysql  --repeat=5
   failover how long databases in real pods cannot be written to when something happens to them; hours. Linux and root
              --engine=postgresql,mysql  --only=deleted,frozen  --repeat=5  --members=3  --mode=async,sync
-  all      all of these but failover`
+  all      all of these but databases and failover`
 
 interface Arguments {
   readonly engine: string
@@ -41,9 +43,13 @@ const parts: Record<string, (image: () => Promise<Image>, given: Arguments) => P
   load: async (image) => (await import('./load.ts')).benchLoad(await image()),
   resync: async (image) => (await import('./resync.ts')).benchResync(await image()),
   flags: async (image) => (await import('./flags.ts')).benchFlags(await image()),
+  databases: async (_, given) => {
+    const { engines, repeat } = failoverOptions(given)
+    return (await import('./engines.ts')).benchEngines({ engines, repeat })
+  },
   failover: async (_, given) => (await import('./failover.ts')).benchFailover(failoverOptions(given)),
 }
-const long = ['failover']
+const long = ['databases', 'failover']
 const usual = ['hook', 'http', 'memory', 'start']
 
 process.exitCode = await main(process.argv.slice(2))

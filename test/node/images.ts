@@ -89,6 +89,10 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
   return { all, versions }
 }
 
+/** The root file system that an engine's image is made of. */
+export const ensureEngineRootfs = (engine: keyof EngineVersions) =>
+  ensureRootfs({ postgresql: postgresRecipe, mysql: mysqlRecipe }[engine])
+
 /** The part of https://github.com/opencontainers/image-spec/blob/main/config.md that is used here. */
 interface ImageConfig {
   Env?: readonly string[]
