@@ -3,7 +3,8 @@
 import type { NodeCluster } from '../node/cluster.ts'
 import { complaints, measure, type Outcome } from '../node/faults/measure.ts'
 import { type Fault, faults } from '../node/faults/scenarios.ts'
-import { type EngineName, openWorld, type World } from '../node/faults/world.ts'
+import type { EngineName } from '../node/faults/world.ts'
+import { type Worlds, worldsOn } from '../node/faults/worlds.ts'
 import { median } from './measure.ts'
 import { tell, withNodes } from './nodes.ts'
 import { rounded, type Section, type Table } from './report.ts'
@@ -35,7 +36,7 @@ async function measureOn(cluster: NodeCluster, options: FailoverOptions): Promis
     // Group Replication acknowledges what a majority has: there is no other mode.
     for (const mode of engine === 'mysql' ? (['sync'] as const) : options.modes) {
       const synchronous = engine !== 'mysql' && mode === 'sync'
-      const series = await repeat(() => openWorld(cluster, { engine, members: options.members, synchronous }), options)
+      const series = await repeat(worldsOn(cluster, { engine, members: options.members, synchronous }), options)
       tables.push(
         tableOf(`${engine} ${cluster.versions[engine]}${engine === 'mysql' ? '' : `, ${mode}hronous`}`, series),
       )
@@ -62,34 +63,30 @@ interface Series {
   readonly failures: readonly string[]
 }
 
-async function repeat(open: () => Promise<World>, { only, repeat, members }: FailoverOptions): Promise<Series[]> {
-  let world: World | undefined
+async function repeat(worlds: Worlds, { only, repeat, members }: FailoverOptions): Promise<Series[]> {
   const series: Series[] = []
+  const end = () => worlds.end().catch((problem: Error) => tell(problem.message))
   for (const fault of faults) {
     if (only.length > 0 ? !only.includes(fault.name) : fault.needsReplicas && members === 1) continue
     const outcomes: Outcome[] = []
     const failures: string[] = []
     for (let round = 1; round <= repeat; round++) {
+      const what = `${fault.name} ${round}/${repeat}`
       try {
-        world ??= await open()
-        if (fault.lacks?.includes(world.engine)) break
+        const world = await worlds.suiting(fault)
         const outcome = await measure(world, fault)
         outcomes.push(outcome)
-        tell(
-          `${world.engine}${world.synchronous ? ' synchronous' : ''} ${fault.name} ${round}/${repeat}: ${summary(outcome)}`,
-        )
+        tell(`${world.engine}${world.synchronous ? ' synchronous' : ''} ${what}: ${summary(outcome)}`)
         for (const complaint of complaints(world, fault, outcome, 1)) tell(`    ${complaint}`)
       } catch (error) {
         failures.push(error instanceof Error ? error.message : String(error))
-        tell(`${fault.name} ${round}/${repeat} failed: ${failures.at(-1)}`)
-        // What a fault has left behind is not to be the next one's.
-        await world?.close().catch((problem: Error) => tell(problem.message))
-        world = undefined
+        tell(`${what} failed: ${failures.at(-1)}`)
+        await end()
       }
     }
-    if (outcomes.length + failures.length > 0) series.push({ fault, outcomes, failures })
+    series.push({ fault, outcomes, failures })
   }
-  await world?.close().catch((problem: Error) => tell(problem.message))
+  await end()
   return series
 }
 

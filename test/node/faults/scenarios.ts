@@ -9,10 +9,10 @@ export interface Fault {
   readonly title: string
   /** Seconds of write gap that are the goal; none where it depends on what the machine does. */
   readonly goals: Readonly<Partial<Record<EngineName, number>>>
-  /** Engines that it cannot be told of. */
-  readonly lacks?: readonly EngineName[]
   /** It is meaningless for a lone member, or strikes it like another fault. */
   readonly needsReplicas?: boolean
+  /** Mebibytes of each member's volume: the fault wants a world of its own, with volumes that are really so small. */
+  readonly volumes?: Readonly<Record<EngineName, number>>
   /** No acknowledged row may be lost, even where replication is asynchronous. */
   readonly neverLoses?: boolean
   /** What has to be so before; it is not measured. */
@@ -173,7 +173,58 @@ export const faults: readonly Fault[] = [
       return undefined
     },
   },
+  {
+    name: 'disk-full',
+    title: 'all volumes full for 40 s',
+    goals: {},
+    volumes: { postgresql: 400, mysql: 900 },
+    async strike(world) {
+      await world.volumes?.fill()
+      return () => world.volumes?.free() ?? Promise.resolve()
+    },
+    async last(world) {
+      await wait(2000)
+      // Rows as small as the client's fill a page, and a file of the log, only after minutes.
+      await world
+        .kubectl(
+          'exec',
+          (await world.primary()).name,
+          '--container=database',
+          '--',
+          'bash',
+          '-c',
+          gluttony[world.engine],
+        )
+        .catch(() => undefined)
+      await untilToldOfFullDisk(world)
+      await wait(30_000)
+    },
+  },
 ]
+
+/** Bash, as the administrator: writes more than there is room for. */
+const gluttony: Record<EngineName, string> = {
+  postgresql: `timeout 20 psql --no-psqlrc -h /var/run/postgresql -U postgres -d postgres -c "CREATE TABLE gluttony AS SELECT repeat(md5(n::text), 20) FROM generate_series(1, 1000000) n"`,
+  mysql: `timeout 20 bash /scripts/client.sh --execute="CREATE TABLE IF NOT EXISTS app.gluttony (id bigint AUTO_INCREMENT PRIMARY KEY, text longtext); INSERT INTO app.gluttony (text) VALUES (repeat('x', 30000000)); INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony; INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony; INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony; INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony"`,
+}
+
+/** Somebody who looks for the reason finds it in a log. */
+async function untilToldOfFullDisk(world: World): Promise<void> {
+  await world.cluster.until(
+    'a log says that the disk is full',
+    async () => {
+      const logs = await Promise.all(
+        (await world.pods()).flatMap(({ name }) =>
+          ['false', 'true'].map((previous) =>
+            world.kubectl('logs', name, '--container=database', '--since=2m', `--previous=${previous}`).catch(() => ''),
+          ),
+        ),
+      )
+      return logs.some((log) => /No space left on device|disk is full|errno: 28/i.test(log))
+    },
+    90,
+  )
+}
 
 function frozen(name: string, seconds: number): Fault {
   return {

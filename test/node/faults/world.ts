@@ -4,6 +4,7 @@ import type { KubernetesObject, ObjectReference } from '../../../hooks/sdk/kuber
 import { at, conditionOf, database, databaseAt } from '../../scenarios/database.ts'
 import type { NodeCluster } from '../cluster.ts'
 import type { Node } from '../node.ts'
+import { makeSmallVolumes, type SmallVolumes } from './volumes.ts'
 import { startWitness, type Witness } from './witness.ts'
 
 export type EngineName = 'postgresql' | 'mysql'
@@ -30,6 +31,8 @@ export interface World {
   readonly namespace: string
   readonly reference: ObjectReference
   readonly witness: Witness
+  /** Where the members' data lies, if that is small. */
+  readonly volumes: SmallVolumes | undefined
   kubectl(...args: string[]): Promise<string>
   pods(): Promise<Member[]>
   /** The one that takes writes. */
@@ -53,6 +56,8 @@ export interface WorldOptions {
   readonly engine: EngineName
   readonly members: number
   readonly synchronous?: boolean
+  /** Size of each member's volume, kept to by a file system of its own; unlimited when absent. */
+  readonly volumeMebibytes?: number
   /** Laid over the Database's spec. */
   readonly spec?: Record<string, unknown>
 }
@@ -85,9 +90,14 @@ export function worldDatabase(namespace: string, cluster: NodeCluster, options: 
 export async function openWorld(cluster: NodeCluster, options: WorldOptions): Promise<World> {
   const { engine, members, synchronous = false } = options
   const namespace = await cluster.namespace(`faults-${engine}`)
+  const volumes =
+    options.volumeMebibytes === undefined
+      ? undefined
+      : await makeSmallVolumes(cluster, { name: namespace, count: members, mebibytes: options.volumeMebibytes })
   const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${namespace}`, ...args)
   const reference = databaseAt(namespace, name)
-  await cluster.apply(worldDatabase(namespace, cluster, options))
+  const storage = volumes && { storage: { size: volumes.size, storageClass: volumes.storageClass } }
+  await cluster.apply(worldDatabase(namespace, cluster, { ...options, spec: { ...storage, ...options.spec } }))
   await cluster.until(
     `${engine} with ${members} members is Ready`,
     async () => {
@@ -99,7 +109,7 @@ export async function openWorld(cluster: NodeCluster, options: WorldOptions): Pr
     300,
   )
   const witness = await startWitness(cluster, { namespace, database: name, engine, members })
-  const world = worldOf({ cluster, engine, members, synchronous, namespace, reference, witness, kubectl })
+  const world = worldOf({ cluster, engine, members, synchronous, namespace, reference, witness, volumes, kubectl })
   try {
     await world.untilHealthy(120)
   } catch (error) {
@@ -111,11 +121,11 @@ export async function openWorld(cluster: NodeCluster, options: WorldOptions): Pr
 
 type Given = Pick<
   World,
-  'cluster' | 'engine' | 'members' | 'synchronous' | 'namespace' | 'reference' | 'witness' | 'kubectl'
+  'cluster' | 'engine' | 'members' | 'synchronous' | 'namespace' | 'reference' | 'witness' | 'volumes' | 'kubectl'
 >
 
 function worldOf(given: Given): World {
-  const { cluster, engine, members, namespace, reference, witness, kubectl } = given
+  const { cluster, engine, members, namespace, reference, witness, volumes, kubectl } = given
   const pods = async () => {
     const labels = {
       'app.kubernetes.io/name': engine,
@@ -185,6 +195,7 @@ function worldOf(given: Given): World {
       witness.close()
       await kubectl('delete', 'database', name, '--ignore-not-found', '--timeout=120s')
       await cluster.kubectl('delete', 'namespace', namespace, '--timeout=120s')
+      await volumes?.remove()
     },
   }
 }
