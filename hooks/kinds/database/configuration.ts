@@ -43,7 +43,7 @@ function engineScripts(db: Database, replication: Replication | undefined): Reco
   const engine = engineOf(db)
   return {
     ...written(engine.helperScripts ?? {}),
-    'accounts.sh': sourced(engine.accountsScript(db)),
+    'accounts.sh': sourced(engine.accountsScript(db) + (replication?.accountsScript?.(db) ?? '')),
     'reload.sh': script(engine.reloadScript(db)),
     'watch.sh': script(watchScript(db)),
     ...written(replication?.scripts?.(db) ?? {}),
