@@ -28,6 +28,18 @@ const both = (seconds: number) => ({ postgresql: seconds, mysql: seconds })
 /** In the order in which they are run: what leaves most behind comes last. */
 export const faults: readonly Fault[] = [
   {
+    name: 'switchover',
+    title: 'planned switchover',
+    goals: { postgresql: 3, mysql: 2 },
+    needsReplicas: true,
+    neverLoses: true,
+    async strike(world) {
+      const { name } = await world.primary()
+      await world.kubectl('exec', name, '--container=database', '--', 'bash', '-ec', handOver[world.engine])
+      return undefined
+    },
+  },
+  {
     name: 'deleted',
     title: 'primary pod deleted',
     goals: { postgresql: 3, mysql: 2 },
@@ -201,6 +213,14 @@ export const faults: readonly Fault[] = [
     },
   },
 ]
+
+/** Bash, in the primary's container: how an administrator has another member take over (docs/runbooks/switchover.md). */
+const handOver: Record<EngineName, string> = {
+  postgresql: '/opt/agent/bin/patronictl --config-file /run/patroni/config switchover --force',
+  mysql: `
+other=$(bash /scripts/client.sh --execute="SELECT member_id FROM performance_schema.replication_group_members WHERE member_role = 'SECONDARY' AND member_state = 'ONLINE' LIMIT 1")
+bash /scripts/client.sh --execute="SELECT group_replication_set_as_primary('$other')"`,
+}
 
 /** Bash, as the administrator: writes more than there is room for. */
 const gluttony: Record<EngineName, string> = {
