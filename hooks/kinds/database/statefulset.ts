@@ -25,7 +25,12 @@ export const versionLabel = 'app.kubernetes.io/version'
 /** Pod annotation that changes when the engine has to restart for its configuration. */
 const restartAnnotation = 'example.com/restart-hash'
 
-export function statefulSet(db: Database, settings: Settings, observed: Live<StatefulSet> | undefined): StatefulSet {
+export function statefulSet(
+  db: Database,
+  settings: Settings,
+  observed: Live<StatefulSet> | undefined,
+  replicas: number,
+): StatefulSet {
   const selector = selectorLabels(db)
   const replication = replicationOf(db, observed)
   return {
@@ -33,7 +38,7 @@ export function statefulSet(db: Database, settings: Settings, observed: Live<Sta
     kind: 'StatefulSet',
     metadata: { name: names(db).statefulSet, labels: labels(db) },
     spec: {
-      replicas: db.spec.suspend ? 0 : db.spec.replicas,
+      replicas,
       serviceName: names(db).headless,
       selector: { matchLabels: selector },
       // All at once: engines that replicate find one another, and a lone pod that cannot start holds up nobody.

@@ -13,13 +13,14 @@ import { networkPolicies } from './networkpolicy.ts'
 import { marked } from './quota.ts'
 import { refusal } from './refusal.ts'
 import { memberRights } from './rights.ts'
+import { scalingOf } from './scaling.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
 import { secret } from './secret.ts'
 import { serviceAccount } from './serviceaccount.ts'
 import { services } from './services.ts'
 import { statefulSet } from './statefulset.ts'
 import { progressOf, report } from './status.ts'
-import { replicationOf } from './topology.ts'
+import { replicationOf, topologyOf } from './topology.ts'
 
 export function sync(
   db: Database,
@@ -34,6 +35,7 @@ export function sync(
   }
   const { credentials, settings } = context
   const replication = replicationOf(db, observed)
+  const { replicas } = scalingOf(db, observed, topologyOf(db, context))
   return {
     children: [
       serviceAccount(db),
@@ -41,7 +43,7 @@ export function sync(
       secret(db, credentials, origins, replication),
       configuration(db, replication),
       ...services(db, replication),
-      marked(db, statefulSet(db, settings, observed), context),
+      marked(db, statefulSet(db, settings, observed, replicas), context),
       disruptionBudget(db),
       ...networkPolicies(db, replication),
       backupSchedule(db),
