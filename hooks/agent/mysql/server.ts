@@ -7,7 +7,8 @@ export type Row = Record<string, unknown>
 
 /** One server. */
 export interface Server {
-  query(sql: string, values?: readonly unknown[]): Promise<Row[]>
+  /** `milliseconds` is how long the answer may take. An error's message holds nothing of `values`. */
+  query(sql: string, values?: readonly unknown[], milliseconds?: number): Promise<Row[]>
   /** Ends the connection; the next query makes a new one. */
   close(): Promise<void>
 }
@@ -33,16 +34,16 @@ export function serverAt(place: Pick<ConnectionOptions, 'socketPath' | 'host' | 
     )
   }
   return {
-    async query(sql, values = []) {
+    async query(sql, values = [], timeout = 3000) {
       open ??= connect(place, login)
       try {
         const connection = await open
-        const [rows] = await connection.query<RowDataPacket[]>({ sql, values: [...values], timeout: 3000 })
+        const [rows] = await connection.query<RowDataPacket[]>({ sql, values: [...values], timeout })
         return Array.isArray(rows) ? rows : []
       } catch (error) {
         // What an error leaves behind is not trusted; a refused statement is none such.
         if (!isRefusal(error)) await close()
-        throw error
+        throw values.length === 0 ? error : withoutValues(error)
       }
     },
     close,
@@ -71,6 +72,12 @@ async function connect(place: ConnectionOptions, { user, passwordFiles }: Login)
 export function errorCode(error: unknown): string {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
   return typeof code === 'string' ? code : ''
+}
+
+// A message such as that of a syntax error cites the statement, in which the values are by then.
+function withoutValues(error: unknown): Error {
+  const code = errorCode(error) || 'unknown'
+  return Object.assign(new Error(`a statement failed: ${code}`), { code })
 }
 
 /** The server understood and said no: the connection is as good as before. */
