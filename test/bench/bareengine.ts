@@ -43,7 +43,7 @@ export async function startBareEngine(options: BareOptions): Promise<BareEngine>
     ...['bash', '-c', machine, 'bash', folder, rootfs, dataPath, user],
     ...['env', '-i', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...command],
   ])
-  const run = (script: string) => {
+  const run = async (script: string) => {
     const inside = ['chroot', `--userspec=${user}`, join(folder, 'root'), 'env', '-i', `PATH=${env.PATH}`, 'HOME=/tmp']
     const enter = ['nsenter', `--target=${childOf(component)}`, '--mount', '--pid', '--net', '--', ...inside]
     return output([...enter, 'bash', '-ec', script], 600)

@@ -225,7 +225,7 @@ bash /scripts/client.sh --execute="SELECT group_replication_set_as_primary('$oth
 /** Bash, as the administrator: writes more than there is room for. */
 const gluttony: Record<EngineName, string> = {
   postgresql: `timeout 20 psql --no-psqlrc -h /var/run/postgresql -U postgres -d postgres -c "CREATE TABLE gluttony AS SELECT repeat(md5(n::text), 20) FROM generate_series(1, 1000000) n"`,
-  mysql: `timeout 20 bash /scripts/client.sh --execute="CREATE TABLE IF NOT EXISTS app.gluttony (id bigint AUTO_INCREMENT PRIMARY KEY, text longtext); INSERT INTO app.gluttony (text) VALUES (repeat('x', 30000000)); INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony; INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony; INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony; INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony"`,
+  mysql: `timeout 20 bash /scripts/client.sh --execute="CREATE TABLE IF NOT EXISTS app.gluttony (id bigint AUTO_INCREMENT PRIMARY KEY, text longtext); INSERT INTO app.gluttony (text) VALUES (repeat('x', 10000000)); INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony; INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony"`,
 }
 
 /** Somebody who looks for the reason finds it in a log. */

@@ -72,7 +72,7 @@ export async function makeSmallVolumes(
     // dd ends with an error when the disk is full, which is what is wanted of it.
     fill: () =>
       each(({ node, path }) =>
-        node.run('bash', '-c', 'dd if=/dev/zero of="$1/filler" bs=64K 2>/dev/null; sync; true', 'bash', path),
+        node.run('bash', '-c', 'dd if=/dev/zero of="$1/filler" bs=4K 2>/dev/null; sync; true', 'bash', path),
       ),
     free: () => each(({ node, path }) => node.run('rm', '-f', `${path}/filler`)),
     async remove() {
