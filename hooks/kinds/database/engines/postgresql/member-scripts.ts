@@ -82,7 +82,8 @@ while true; do
   if [[ $answer == *'"state": "running"'* ]]; then
     if [[ $answer == *'"role": "primary"'* ]]; then role=primary; else role=replica; fi
   fi
-  files=$(find -L ${configurationPath} ${paths.app} ${paths.superuser} ${paths.tls} -maxdepth 1 -type f -exec cat {} + 2>/dev/null | sha256sum)
+  # Without TLS there is no folder of it.
+  files=$({ find -L ${configurationPath} ${paths.app} ${paths.superuser} ${paths.tls} -maxdepth 1 -type f -exec cat {} + 2>/dev/null || true; } | sha256sum)
   if [ -n "$role" ] && [ "$role $files" != "$applied" ]; then
     if apply; then
       applied="$role $files"

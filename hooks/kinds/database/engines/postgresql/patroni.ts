@@ -4,6 +4,7 @@
 import type { Container, EnvVar, Probe, VolumeMount } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../../../sdk/definition.ts'
 import { postgresqlAgentImage } from '../../../../sdk/images.ts'
+import { isRecord } from '../../../../sdk/kubernetes.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
 import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
@@ -48,7 +49,7 @@ export const patroni: Replication = {
   secretFiles: (password) => ({ 'patroni.yml': document(credentials(password)) }),
   configuration,
   accountsScript,
-  scripts: () => ({ 'start.sh': startScript, 'watch.sh': watchScript(rest), 'reload.sh': 'exit 0' }),
+  scripts: () => ({ 'start.sh': startScript, 'watch.sh': watchScript(rest) }),
   initContainers: (_db, settings) => [bringAgent(settings)],
   command: () => ({ command: ['bash', `${paths.scripts}/start.sh`], args: [] }),
   env,
@@ -200,7 +201,7 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
       follower_label_value: 'replica',
     },
     bootstrap: {
-      dcs: dynamic,
+      dcs: withoutNull(dynamic),
       initdb: ['data-checksums', { encoding: 'UTF8' }],
       post_bootstrap: `bash ${paths.scripts}/accounts.sh`,
     },
@@ -284,6 +285,12 @@ ${make(roles.rewind, 'NOREPLICATION', 'rewindpassword')}
 ${functions.map((signature) => `GRANT EXECUTE ON FUNCTION pg_catalog.${signature} TO "${roles.rewind.username}";`).join('\n')}
 SQL
 `
+}
+
+// Null has a meaning only where something is patched.
+function withoutNull(value: Record<string, unknown>): Record<string, unknown> {
+  const kept = Object.entries(value).filter(([, field]) => field !== null)
+  return Object.fromEntries(kept.map(([key, field]) => [key, isRecord(field) ? withoutNull(field) : field]))
 }
 
 // JSON is YAML.
