@@ -138,7 +138,7 @@ function configuration(db: Database, memoryBytes: number): Configuration {
     files: {
       // Patroni's own postgresql.conf includes it.
       'postgresql.conf': render(Object.fromEntries(own)),
-      'pg_hba.conf': hostBasedAuthentication(db),
+      'pg_hba.conf': hostBasedAuthentication(db, roles.replication.username),
       'patroni.yml': document(local(db, dynamic)),
       'cluster.json': document(cluster(db)),
       'dynamic.json': document(dynamic),
