@@ -16,6 +16,7 @@ export interface FailoverOptions {
   readonly only: readonly string[]
   readonly repeat: number
   readonly members: number
+  readonly nodes: number
   /** Whether replication is asynchronous, synchronous, or one after the other. MySQL's is what it is. */
   readonly modes: readonly ('async' | 'sync')[]
 }
@@ -26,7 +27,7 @@ export function benchFailover(options: FailoverOptions): Promise<Section> {
   if (unknown !== undefined) {
     throw new Error(`--only: "${unknown}" is none of ${faults.map(({ name }) => name).join(', ')}`)
   }
-  return withNodes(2, (cluster) => measureOn(cluster, options))
+  return withNodes(options.nodes, (cluster) => measureOn(cluster, options))
 }
 
 async function measureOn(cluster: NodeCluster, options: FailoverOptions): Promise<Section> {
@@ -51,7 +52,7 @@ async function measureOn(cluster: NodeCluster, options: FailoverOptions): Promis
   }
   return {
     name: 'failover',
-    about: `${options.members} members on two nodes of this machine. A client inserts a row every 100 ms through the primary Service, each by a new connection, and another probes each member five times a second. The write gap is the longest time without an acknowledged row.`,
+    about: `${options.members} members on ${options.nodes} nodes of this machine. A client inserts a row every 100 ms through the primary Service, each by a new connection, and another probes each member five times a second. The write gap is the longest time without an acknowledged row.`,
     tables,
     goals,
   }

@@ -23,7 +23,8 @@ Without a part: hook, http, memory and start, about a minute and a half.
   databases how long Databases in real pods take until they are Ready, and what an engine does there beside the same one
              bare: half an hour. Linux and root.  --engine=postgresql,mysql  --repeat=5
   failover how long databases in real pods cannot be written to when something happens to them; hours. Linux and root
-             --engine=postgresql,mysql  --only=deleted,frozen  --repeat=5  --members=3  --mode=async,sync
+             --engine=postgresql,mysql  --only=deleted,frozen  --repeat=5  --members=3  --nodes=2
+             --mode=async,sync
   all      all of these but databases and failover`
 
 interface Arguments {
@@ -31,6 +32,7 @@ interface Arguments {
   readonly only: string
   readonly repeat: string
   readonly members: string
+  readonly nodes: string
   readonly mode: string
 }
 
@@ -64,6 +66,7 @@ async function main(args: string[]): Promise<number> {
       only: { type: 'string', default: '' },
       repeat: { type: 'string', default: '5' },
       members: { type: 'string', default: '3' },
+      nodes: { type: 'string', default: '2' },
       mode: { type: 'string', default: 'async,sync' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -104,12 +107,13 @@ async function main(args: string[]): Promise<number> {
   return 0
 }
 
-function failoverOptions({ engine, only, repeat, members, mode }: Arguments): FailoverOptions {
+function failoverOptions({ engine, only, repeat, members, nodes, mode }: Arguments): FailoverOptions {
   return {
     engines: chosenOf('engine', engine, ['postgresql', 'mysql']),
     only: only.split(',').filter(Boolean),
     repeat: countOf('repeat', repeat),
     members: countOf('members', members),
+    nodes: countOf('nodes', nodes),
     modes: chosenOf('mode', mode, ['async', 'sync']),
   }
 }
