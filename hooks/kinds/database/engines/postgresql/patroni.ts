@@ -214,12 +214,18 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
       parameters: { hba_file: `${configurationPath}/pg_hba.conf`, unix_socket_directories: socketPath },
       create_replica_methods: ['basebackup'],
       basebackup: [{ checkpoint: 'fast' }],
+      callbacks: { on_role_change: demoteOthers(db), on_start: demoteOthers(db) },
       // A member whose data cannot be brought back to the others' history is copied anew.
       remove_data_directory_on_rewind_failure: true,
       remove_data_directory_on_diverged_timelines: true,
     },
     watchdog: { mode: 'off' },
   }
+}
+
+/** A primary that cannot say any more that it is none shall lead Services no longer: deploy/postgresql-agent/demote.py. */
+function demoteOthers(db: Database): string {
+  return `${agentPath}/bin/demote ${roleLabel} ${scopeLabel}=${scopeOf(db)}`
 }
 
 function credentials(password: (key: string) => string): Record<string, unknown> {
