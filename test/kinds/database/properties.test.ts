@@ -91,7 +91,7 @@ t.test('a change and back again is as if it had never been', async () => {
         ...(spec.suspend !== true && suspend !== undefined ? { suspend } : {}),
       }
       const world = running(spec)
-      const end = contents(world)
+      const end = withoutMemory(contents(world))
       const original = world.parent.spec
       world.parent = { ...world.parent, spec: { ...(original as object), ...rest } }
       change(world, {})
@@ -99,11 +99,16 @@ t.test('a change and back again is as if it had never been', async () => {
       world.parent = { ...world.parent, spec: original }
       change(world, {})
       finish(world)
-      same(contents(world), end)
+      same(withoutMemory(contents(world)), end)
     }),
     runs,
   )
 })
+
+// A database that has run once is never taken for a new one again, even if it is stopped as it was before.
+function withoutMemory(end: ReturnType<typeof contents>): unknown {
+  return JSON.parse(JSON.stringify(end).replaceAll('\\"initialized\\": true', '\\"initialized\\": false'))
+}
 
 t.test('no change of spec, valid or not, deletes the StatefulSet, the Secret or a claim', async () => {
   fc.assert(

@@ -67,7 +67,8 @@ rm "$options"
   exporter: {
     image: 'percona/mongodb_exporter:0.53.0',
     port: 9216,
-    args: () => ['--collect-all'],
+    // Only in compatible mode it tells how far the oplog reaches back.
+    args: () => ['--collect-all', '--compatible-mode'],
     env: ({ host, tls, password }) => [
       {
         name: 'MONGODB_URI',

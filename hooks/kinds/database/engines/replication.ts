@@ -24,6 +24,8 @@ export interface Replication {
   accountsScript?(db: Database): string
   /** Bash: scripts beside the engine's, by file name; one of the engine's own is replaced. */
   scripts?(db: Database): Readonly<Record<string, string>>
+  /** Files of the pod that say where accounts are to be made: when one changes, accounts and configuration are applied anew. */
+  readonly watched?: readonly string[]
   /** Before the engine, in this order: what brings programs, and sidecars with restartPolicy Always. */
   initContainers?(db: Database, settings: Settings): Container[]
   /** In place of the engine's. */
