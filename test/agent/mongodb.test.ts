@@ -1,12 +1,12 @@
 // The agent of MongoDB against servers that speak its protocol: the driver is the real one, the servers are made up.
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pino from 'pino'
 import t, { type Test } from 'tap'
 import type { EngineAgent, Step } from '../../hooks/agent/agent.ts'
 import { agentOf, makeAgent } from '../../hooks/agent/mongodb/agent.ts'
+import { freePort } from '../kinds/database/shells.ts'
 import { type Mongods, startMongods } from './replicaset.ts'
 
 interface Pods {
@@ -77,17 +77,6 @@ async function pods(t: Test, count: number): Promise<Pods> {
     probe: async (number, path) => (await fetch(`http://127.0.0.1:${ports[number]}${path}`)).status,
   }
   return made
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }
 
 const membersOf = ({ mongods }: Pods, number: number) =>
