@@ -15,6 +15,7 @@ const started = Date.now()
 const { values } = parseArgs({ options: { monitoring: { type: 'boolean', default: false } } })
 const cluster = await createNodeCluster({
   nodes: 2,
+  metrics: true,
   monitoring: values.monitoring,
   hook: {
     command: process.execPath,
