@@ -12,6 +12,8 @@ export interface NodeBinaries {
   readonly localPathProvisioner: string
   readonly rclone: string
   readonly versitygw: string
+  /** The client that watches databases fail over: go/witness. */
+  readonly witness: string
 }
 
 /** metrics-server: the folder with the binary. Found or built; for tests that ask for metrics of pods alone. */
@@ -33,6 +35,7 @@ export async function ensureNodeBinaries(): Promise<NodeBinaries> {
     localPathProvisioner: await ensureBuilt(recipes.localPathProvisioner),
     versitygw: await ensureBuilt(recipes.versitygw),
     rclone: await ensureBuilt(recipes.rclone),
+    witness: await ensureBuilt(recipes.witness),
   }
 }
 
@@ -59,4 +62,5 @@ const recipes = {
   ),
   rclone: recipe('rclone', 'github.com/rclone/rclone', ['.'], 3),
   versitygw: recipe('versitygw', 'github.com/versity/versitygw', ['github.com/versity/versitygw/cmd/versitygw'], 3),
+  witness: recipe('witness', 'github.com/jackc/pgx/v5', ['.'], 1),
 } satisfies Record<keyof NodeBinaries, Recipe>

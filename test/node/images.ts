@@ -51,6 +51,7 @@ export const ownImages = {
   localPathProvisioner: 'node.test/local-path-provisioner:1',
   metricsServer: 'node.test/metrics-server:1',
   s3: 'node.test/s3:1',
+  witness: 'node.test/witness:1',
   // Debian's versions of them, under the names of the official images.
   postgresExporter: engines.postgresql.exporter.image,
   mysqldExporter: engines.mysql.exporter.image,
@@ -111,6 +112,7 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
     await smallImage(ownImages.coredns, join(binaries.coredns, 'coredns'), {}),
     await smallImage(ownImages.localPathProvisioner, join(binaries.localPathProvisioner, 'local-path-provisioner'), {}),
     await smallImage(ownImages.s3, join(binaries.versitygw, 'versitygw'), {}),
+    await smallImage(ownImages.witness, join(binaries.witness, 'witness'), { Entrypoint: ['witness'] }),
     await smallImage(rcloneImage, join(binaries.rclone, 'rclone'), { Entrypoint: ['rclone'] }),
     await ensureImage(
       `postgres:${versions.postgresql}`,
@@ -128,6 +130,10 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
   ]
   return { all, versions }
 }
+
+/** The root file system that an engine's image is made of. */
+export const ensureEngineRootfs = (engine: keyof EngineVersions) =>
+  ensureRootfs({ postgresql: postgresRecipe, mysql: mysqlRecipe }[engine])
 
 /** The part of https://github.com/opencontainers/image-spec/blob/main/config.md that is used here. */
 interface ImageConfig {
@@ -187,7 +193,7 @@ const postgresqlAgentRecipe: RootfsRecipe = {
   packages: readFileSync(join(agentFolder, 'packages.txt'), 'utf8').trim().split('\n'),
   after: `
 mkdir /tmp/src
-${['collect.sh', 'member.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
+${['collect.sh', 'member.py', 'demote.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
 }
 
 function copied(name: string): string {

@@ -1,5 +1,4 @@
 // How a decision is carried out on the own server.
-import { readFileSync } from 'node:fs'
 import { enter } from './registry.ts'
 import { errorCode, type Server } from './server.ts'
 
@@ -14,7 +13,7 @@ export interface Own {
   root: Server
   /** Logs in with the password that the members should have. */
   recovery: Server
-  recoveryPasswordFile: string
+  recoveryPassword(): string
 }
 
 export async function bootstrap(own: Own): Promise<void> {
@@ -66,12 +65,12 @@ async function prepare(own: Own): Promise<void> {
 }
 
 /** Makes the account, or gives it the password of the file where it has another; that one stays good beside it. */
-export async function keepRecoveryAccount({ root, recovery, recoveryPasswordFile }: Own): Promise<void> {
+export async function keepRecoveryAccount({ root, recovery, recoveryPassword }: Own): Promise<void> {
   try {
     await recovery.query('DO 0')
   } catch (error) {
     if (errorCode(error) !== 'ER_ACCESS_DENIED_ERROR') throw error
-    const password = readFileSync(recoveryPasswordFile, 'utf8')
+    const password = recoveryPassword()
     const account = `'${recoveryUser}'@'%'`
     const [{ there } = {}] = await root.query('SELECT COUNT(*) AS there FROM mysql.user WHERE User = ?', [recoveryUser])
     if (Number(there) > 0) await root.query(`ALTER USER ${account} IDENTIFIED BY ? RETAIN CURRENT PASSWORD`, [password])
@@ -87,10 +86,10 @@ export async function keepRecoveryAccount({ root, recovery, recoveryPasswordFile
 }
 
 /** Has the own server log in to others with the password of the file. */
-export async function useRecoveryPassword({ root, recoveryPasswordFile }: Own): Promise<void> {
+export async function useRecoveryPassword({ root, recoveryPassword }: Own): Promise<void> {
   await root.query(
     "CHANGE REPLICATION SOURCE TO SOURCE_USER = ?, SOURCE_PASSWORD = ? FOR CHANNEL 'group_replication_recovery'",
-    [recoveryUser, readFileSync(recoveryPasswordFile, 'utf8')],
+    [recoveryUser, recoveryPassword()],
   )
 }
 

@@ -1,5 +1,5 @@
 // The agent of MySQL: keeps its member in the group of Group Replication, and says what the member is.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Role } from '../../sdk/roles.ts'
 import type { MakeAgent, Step } from '../agent.ts'
@@ -20,19 +20,25 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
   const socketPath = required(env, 'MYSQL_SOCKET')
   const groupFile = required(env, 'AGENT_FILE')
   const roleFile = required(env, 'ROLE_FILE')
-  const root = { user: 'root', passwordFiles: required(env, 'SUPERUSER_PASSWORD_FILES').split(':') }
-  const recoveryPasswordFile = required(env, 'REPLICATION_PASSWORD_FILE')
+  const rootFiles = required(env, 'SUPERUSER_PASSWORD_FILES').split(':')
+  const root = {
+    user: 'root',
+    passwords: () => rootFiles.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8')),
+  }
+  const recoveryFile = required(env, 'REPLICATION_PASSWORD_FILE')
+  // A server logs in to another with 32 characters at most; of these that is 192 bits.
+  const recoveryPassword = () => readFileSync(recoveryFile, 'utf8').slice(0, 32)
   const self = ordinalOf(required(env, 'POD_NAME'))
   // What looks twice a second does not wait for what acts.
   const eyes = serverAt({ socketPath }, root)
   const hands: Own = {
     root: serverAt({ socketPath }, root),
-    recovery: serverAt({ socketPath }, { user: recoveryUser, passwordFiles: [recoveryPasswordFile] }),
-    recoveryPasswordFile,
+    recovery: serverAt({ socketPath }, { user: recoveryUser, passwords: () => [recoveryPassword()] }),
+    recoveryPassword,
   }
   const peers = peersOf(root)
   const upkeep = primaryUpkeep({ hands, self })
-  const recoveryPassword = watched(recoveryPasswordFile)
+  const passwordInUse = watched(recoveryPassword)
   const deed = oneAtATime(logger)
   let written: Role | undefined
   let reason = 'it was not asked yet'
@@ -46,6 +52,8 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
     async step(): Promise<Step> {
       const group = readGroup(groupFile)
       const view = await viewOf(eyes)
+      // While the image fills an empty data folder, its server is not the one to come.
+      if (view.closed) return { role: undefined, state: 'its data folder is being made' }
       if (view.state === 'ONLINE' && view.quorum) return inGroup(group, view)
       upkeep.end()
       // What the primary acknowledged from now on would be lost: nobody is left connected to what is none any more.
@@ -63,9 +71,9 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
   async function inGroup(group: Group, view: View): Promise<Step> {
     reason = 'it left the group'
     const state = `ONLINE as ${view.primary ? 'PRIMARY' : 'SECONDARY'} of ${view.hosts.length}`
-    if (recoveryPassword.changed()) {
+    if (passwordInUse.changed()) {
       await useRecoveryPassword(hands)
-      recoveryPassword.taken()
+      passwordInUse.taken()
     }
     if (!view.primary) {
       upkeep.end()
@@ -88,7 +96,6 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
     const { initialized, forced } = group
     const decision = decide({ self, own, peers: answers, initialized, forced })
     reason = reasonOf(decision)
-    if (decision.action !== 'none' && decision.action !== 'wait') logger.info({ decision: decision.action }, reason)
     if (decision.action === 'bootstrap') await bootstrap(hands)
     if (decision.action === 'stop') await stop(hands)
     if (decision.action === 'join') {
@@ -159,7 +166,7 @@ function peersOf(login: Parameters<typeof serverAt>[1]) {
 
 /** What only the primary has to do: it keeps the table of members, and the account by which they reach one another. */
 function primaryUpkeep({ hands, self }: { hands: Own; self: number }) {
-  const password = watched(hands.recoveryPasswordFile)
+  const password = watched(hands.recoveryPassword)
   const seen = new Set<number>()
   let kept = ''
   let again = 0
@@ -188,13 +195,13 @@ function primaryUpkeep({ hands, self }: { hands: Own; self: number }) {
   }
 }
 
-/** Whether a file has changed since it was last taken over. */
-function watched(file: string) {
+/** Whether something has changed since it was last taken over. */
+function watched(value: () => string) {
   let known: string | undefined
   return {
-    changed: () => readFileSync(file, 'utf8') !== known,
+    changed: () => value() !== known,
     taken() {
-      known = readFileSync(file, 'utf8')
+      known = value()
     },
     forget() {
       known = undefined
@@ -205,12 +212,18 @@ function watched(file: string) {
 /** Runs something that may take long beside the steps, never twice at a time, and with a pause after each. */
 function oneAtATime(logger: Logger) {
   let running = false
+  let told = ''
+  const tell = (failure: string) => {
+    if (failure !== '' && failure !== told) logger.warn(`could not do it: ${failure}`)
+    told = failure
+  }
   return {
     running: () => running,
     start(task: () => Promise<void>) {
       running = true
       task()
-        .catch((error: unknown) => logger.warn(error instanceof Error ? error.message : 'unknown error'))
+        .then(() => tell(''))
+        .catch((error: unknown) => tell(error instanceof Error ? error.message : 'unknown error'))
         .finally(() => setTimeout(() => (running = false), pauseMilliseconds).unref())
     },
   }

@@ -12,12 +12,15 @@ export interface View {
   quorum: boolean
   /** Host names of all members, as they report them. */
   hosts: readonly string[]
+  /** It is reached over its socket alone. */
+  closed: boolean
 }
 
 /** Asked twice a second: one statement, on tables in memory. */
 export async function viewOf(server: Server): Promise<View> {
   const rows = await server.query(`
-    SELECT MEMBER_HOST AS host, MEMBER_STATE AS state, MEMBER_ROLE AS role, MEMBER_ID = @@server_uuid AS own
+    SELECT MEMBER_HOST AS host, MEMBER_STATE AS state, MEMBER_ROLE AS role, MEMBER_ID = @@server_uuid AS own,
+      @@GLOBAL.skip_networking AS closed
     FROM performance_schema.replication_group_members`)
   const own = rows.find((row) => Number(row.own) === 1)
   const reachable = rows.filter(({ state }) => state !== 'UNREACHABLE')
@@ -27,6 +30,7 @@ export async function viewOf(server: Server): Promise<View> {
     quorum: reachable.length * 2 > rows.length,
     // Outside a group a server is alone in the table, and without a name in versions that never began it.
     hosts: rows.map(({ host }) => String(host)).filter((host) => host !== ''),
+    closed: Number(rows[0]?.closed ?? 1) === 1,
   }
 }
 

@@ -1,5 +1,4 @@
 // Connections to MySQL, of which there is one to each server, and whose passwords change while they are open.
-import { existsSync, readFileSync } from 'node:fs'
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise'
 
 /** Rows by column name. */
@@ -15,8 +14,8 @@ export interface Server {
 
 export interface Login {
   user: string
-  /** Files with passwords, of which the first that lets in is the one: during a rotation there are two. */
-  passwordFiles: readonly string[]
+  /** Read anew for each connection. The first that lets in is the one: during a rotation there are two. */
+  passwords(): readonly string[]
 }
 
 /** How long a connection and each query may take. */
@@ -50,12 +49,10 @@ export function serverAt(place: Pick<ConnectionOptions, 'socketPath' | 'host' | 
   }
 }
 
-async function connect(place: ConnectionOptions, { user, passwordFiles }: Login): Promise<Connection> {
-  const files = passwordFiles.filter((file) => existsSync(file))
-  let refused: unknown = new Error(`there is no password file ${passwordFiles.join(' or ')}`)
-  for (const file of files) {
+async function connect(place: ConnectionOptions, { user, passwords }: Login): Promise<Connection> {
+  let refused: unknown = new Error(`there is no password for ${user}`)
+  for (const password of passwords()) {
     try {
-      const password = readFileSync(file, 'utf8')
       const connection = await createConnection({ ...place, user, password, connectTimeout: connectMilliseconds })
       // An error between two queries is met by the next one.
       connection.on('error', () => undefined)

@@ -85,7 +85,7 @@ while true; do
     fi
   fi
   # In the background, so that a signal does not wait for it.
-  sleep 5 &
+  sleep ${watched.length === 0 ? 5 : 2} &
   wait $! || true
 done
 `

@@ -59,7 +59,7 @@ if [ -e "$applied" ]; then
   done | bash ${paths.scripts}/client.sh
 fi
 bash ${paths.scripts}/client.sh <${configurationPath}/reload.sql
-cp ${configurationPath}/reload.sql "$applied"
+cp --force ${configurationPath}/reload.sql "$applied"
 ${db.spec.tls === undefined ? '' : `bash ${paths.scripts}/client.sh --execute='ALTER INSTANCE RELOAD TLS'`}
 `,
   dumpScript: () => String.raw`
