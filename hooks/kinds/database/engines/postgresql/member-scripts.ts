@@ -8,11 +8,18 @@ export const agentPath = '/opt/agent'
 /** In memory: Patroni's configuration, and the password file that it writes. */
 export const runPath = '/run/patroni'
 
+/** Who may change something over Patroni's REST interface, and the key of the Secret that holds its password. */
+interface Login {
+  username: string
+  key: string
+}
+
 /**
  * Starts a member. Only the first pod, and one that was a member before, may begin a database: the others' volumes may
- * be empty, or hold what they were before there was replication.
+ * be empty, or hold what they were before there was replication. `services` are the label of roles and the selector of members.
  */
-export const startScript = `
+export function startScript(services: { label: string; selector: string }, login: Login): string {
+  return `
 export LC_ALL=C
 ordinal=\${POD_NAME##*-}
 case $POD_IP in
@@ -43,11 +50,13 @@ if [ "$ordinal" != 0 ] && [ -n "$system" ] && [ -s "$PGDATA/PG_VERSION" ]; then
   fi
 fi
 unset LC_ALL
+${agentPath}/bin/services watch ${services.label} ${services.selector} ${login.username} ${paths.superuser}/${login.key} &
 exec ${agentPath}/bin/patroni ${runPath}/config
 `
+}
 
 /** Has Patroni and the server take over what Kubernetes renews in the mounted files, about a minute after it changed. */
-export function watchScript(login: { username: string; key: string }): string {
+export function watchScript(login: Login): string {
   return String.raw`
 export LC_ALL=C
 trap 'exit 0' TERM INT
