@@ -7,15 +7,13 @@ services demote ROLE_LABEL SELECTOR ACTION ROLE SCOPE
     does not, and would go on being a primary for Services until Kubernetes finds out that it is not ready: up to a minute,
     in which half of the connections lead there. So the new primary makes replicas of the others.
 
-services watch ROLE_LABEL SELECTOR USER PASSWORD_FILE
+services watch ROLE_LABEL SELECTOR
     The other way round: where only the kubelet is dead, a primary goes on, and holds its lock; but Kubernetes takes its pod
     out of Services, and nobody can write. So it hands over to a replica whose pod is ready. What tells this from a member
     that is not ready is that Kubernetes then says Ready=False of the pod and still ContainersReady=True:
     https://kubernetes.io/docs/concepts/architecture/nodes/#condition
-    USER and the password in PASSWORD_FILE are those of Patroni's REST interface.
 """
 
-import base64
 import json
 import os
 import ssl
@@ -73,7 +71,7 @@ def demote(label, selector, _action, role, _scope):
                 raise
 
 
-def watch(label, selector, user, password_file):
+def watch(label, selector):
     while True:
         time.sleep(5)
         try:
@@ -83,8 +81,7 @@ def watch(label, selector, user, password_file):
             if not any(condition(pod, 'Ready') == 'True' for pod in listed(f'{selector},{label}=replica')):
                 continue
             log('Kubernetes has taken this pod out of Services: a replica takes over')
-            login = base64.b64encode(f'{user}:{read(password_file)}'.encode()).decode()
-            headers = {'Authorization': f'Basic {login}', 'Content-Type': 'application/json'}
+            headers = {'Content-Type': 'application/json'}
             send('POST', 'http://127.0.0.1:8008/switchover', headers, {'leader': os.environ['POD_NAME']})
         # Whatever fails here, such as an API server that is away or a replica that lags, is tried again.
         except (OSError, ValueError) as error:

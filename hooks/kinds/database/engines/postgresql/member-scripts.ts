@@ -8,18 +8,11 @@ export const agentPath = '/opt/agent'
 /** In memory: Patroni's configuration, and the password file that it writes. */
 export const runPath = '/run/patroni'
 
-/** Who may change something over Patroni's REST interface, and the key of the Secret that holds its password. */
-interface Login {
-  username: string
-  key: string
-}
-
 /**
  * Starts a member. Only the first pod, and one that was a member before, may begin a database: the others' volumes may
- * be empty, or hold what they were before there was replication. `services` are the label of roles and the selector of members.
+ * be empty, or hold what they were before there was replication. By `label` and `selector` Services find members.
  */
-export function startScript(services: { label: string; selector: string }, login: Login): string {
-  return `
+export const startScript = ({ label, selector }: { label: string; selector: string }): string => `
 export LC_ALL=C
 ordinal=\${POD_NAME##*-}
 case $POD_IP in
@@ -50,14 +43,12 @@ if [ "$ordinal" != 0 ] && [ -n "$system" ] && [ -s "$PGDATA/PG_VERSION" ]; then
   fi
 fi
 unset LC_ALL
-${agentPath}/bin/services watch ${services.label} ${services.selector} ${login.username} ${paths.superuser}/${login.key} &
+${agentPath}/bin/services watch ${label} ${selector} &
 exec ${agentPath}/bin/patroni ${runPath}/config
 `
-}
 
 /** Has Patroni and the server take over what Kubernetes renews in the mounted files, about a minute after it changed. */
-export function watchScript(login: Login): string {
-  return String.raw`
+export const watchScript = String.raw`
 export LC_ALL=C
 trap 'exit 0' TERM INT
 
@@ -65,8 +56,7 @@ trap 'exit 0' TERM INT
 rest() {
   local body=${'$'}{3:-} line
   {
-    printf '%s %s HTTP/1.0\r\nAuthorization: Basic %s\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' \
-      "$1" "$2" "$(printf '${login.username}:%s' "$(cat ${paths.superuser}/${login.key})" | base64 | tr -d '\n')" "${'$'}{#body}" "$body" >&3
+    printf '%s %s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' "$1" "$2" "${'$'}{#body}" "$body" >&3
     while IFS= read -r -t 10 line <&3 || [ -n "$line" ]; do printf '%s\n' "$line"; done
   } 3<>/dev/tcp/127.0.0.1/8008
 }
@@ -114,4 +104,3 @@ while true; do
   wait $! || true
 done
 `
-}

@@ -35,8 +35,6 @@ const roles = {
   replication: { username: 'patroni-replicator', key: 'replicator-password' },
   rewind: { username: 'patroni-rewind', key: 'rewind-password' },
 } as const
-/** Who may change something over Patroni's REST interface. */
-const rest = { username: 'patroni', key: 'patroni-password' } as const
 
 /** The pod label that Patroni knows its members by, and its value. */
 const scopeLabel = 'example.com/cluster'
@@ -45,11 +43,11 @@ const scopeOf = (db: Database) => `${db.metadata.name}-patroni`
 export const patroni: Replication = {
   name,
   labels: (db) => ({ [scopeLabel]: scopeOf(db) }),
-  secretKeys: [roles.replication.key, roles.rewind.key, rest.key],
+  secretKeys: [roles.replication.key, roles.rewind.key],
   secretFiles: (password) => ({ 'patroni.yml': document(credentials(password)) }),
   configuration,
   accountsScript,
-  scripts: (db) => ({ 'start.sh': startScript(services(db), rest), 'watch.sh': watchScript(rest) }),
+  scripts: (db) => ({ 'start.sh': startScript(services(db)), 'watch.sh': watchScript }),
   initContainers: (_db, settings) => [bringAgent(settings)],
   command: () => ({ command: ['bash', `${paths.scripts}/start.sh`], args: [] }),
   env,
@@ -194,7 +192,8 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
   return {
     scope: scopeOf(db),
     restapi: {
-      // Who is neither in the pod nor another member may look, and change nothing.
+      // Who is neither in the pod nor another member may look, and change nothing. A password besides would be in nobody's
+      // way but that of its own rotation: Patroni takes a new one over when it is told to, by who knows the old one.
       allowlist: ['127.0.0.1/32', '::1/128'],
       allowlist_include_members: true,
     },
@@ -233,7 +232,6 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
 function credentials(password: (key: string) => string): Record<string, unknown> {
   const login = ({ username, key }: { username: string; key: string }) => ({ username, password: password(key) })
   return {
-    restapi: { authentication: login(rest) },
     postgresql: {
       authentication: {
         // Over the socket, where it needs no password.
