@@ -19,6 +19,7 @@ Without a part: hook, http, memory and start, about a minute and a half.
   cluster  200 Databases on a real control plane, against a plain client; several minutes
   load     1000 WebApps: until all are ready, drift repaired, an outage; some fifteen minutes
   resync   what an unchanged Database costs each time it is looked at; two minutes
+  exporter what being scraped costs PostgreSQL and MySQL in pods; some ten minutes; Linux and root
   flags    Metacontroller's flags: children per second and CPU for each set; several minutes
   databases how long Databases in real pods take until they are Ready, and what an engine does there beside the same one
              bare: half an hour. Linux and root.  --engine=postgresql,mysql  --repeat=5
@@ -44,6 +45,7 @@ const parts: Record<string, (image: () => Promise<Image>, given: Arguments) => P
   cluster: async (image) => (await import('./cluster.ts')).benchCluster(await image()),
   load: async (image) => (await import('./load.ts')).benchLoad(await image()),
   resync: async (image) => (await import('./resync.ts')).benchResync(await image()),
+  exporter: async () => (await import('./exporter.ts')).benchExporter(),
   flags: async (image) => (await import('./flags.ts')).benchFlags(await image()),
   databases: async (_, given) => {
     const { engines, repeat } = failoverOptions(given)

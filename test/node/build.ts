@@ -17,6 +17,10 @@ export interface NodeBinaries {
   readonly witness: string
 }
 
+/** kube-state-metrics: the folder with the binary. Found or built; for tests of what is monitored alone. */
+export const ensureKubeStateMetrics = () =>
+  ensureBuilt(recipe('kube-state-metrics', 'k8s.io/kube-state-metrics/v2', ['.'], 3))
+
 /** Finds or builds them, one after the other: each build takes all cores by itself. */
 export async function ensureNodeBinaries(): Promise<NodeBinaries> {
   return {
