@@ -73,7 +73,7 @@ def demote(label, selector, _action, role, _scope):
 
 def watch(label, selector):
     while True:
-        time.sleep(5)
+        time.sleep(10)
         try:
             own = pods('GET', f'/{os.environ["POD_NAME"]}')
             if own['metadata'].get('labels', {}).get(label) != 'primary' or not is_given_up(own):
