@@ -16,6 +16,7 @@ export async function run(args: string[]): Promise<number> {
 
 // Each is a client of one engine, which nothing else loads.
 const engines: Record<string, () => Promise<{ makeAgent: MakeAgent }>> = {
+  mongodb: () => import('../agent/mongodb/agent.ts'),
   mysql: () => import('../agent/mysql/agent.ts'),
 }
 

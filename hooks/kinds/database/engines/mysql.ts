@@ -91,6 +91,13 @@ mysql --defaults-extra-file="$options" --protocol=socket --connect-timeout=5 --b
       `--mysqld.address=${host}:${port}`,
       `--mysqld.username=${monitor.username}`,
       '--tls.insecure-skip-verify',
+      '--collect.info_schema.innodb_metrics',
+      '--collect.perf_schema.replication_applier_status_by_worker',
+      '--collect.perf_schema.replication_group_members',
+      '--no-collect.info_schema.innodb_cmp',
+      '--no-collect.info_schema.innodb_cmpmem',
+      // Of another maker's MySQL.
+      '--no-collect.info_schema.query_response_time',
     ],
     env: ({ password }) => [{ name: 'MYSQLD_EXPORTER_PASSWORD', valueFrom: password }],
   },

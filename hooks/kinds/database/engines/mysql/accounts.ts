@@ -36,12 +36,15 @@ SQL
 ${monitorScript}${operatorScript(db.spec.credentials.database)}`
 }
 
+// Statistics, and no row of anybody's tables, which it could read once.
 const monitorScript = `
 password=$(literal ${paths.superuser}/${monitor.key})
 client <<SQL
 CREATE USER IF NOT EXISTS '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 20;
 ALTER USER '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 20;
-GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO '${monitor.username}'@'%';
+REVOKE SELECT ON *.* FROM '${monitor.username}'@'%';
+GRANT PROCESS, REPLICATION CLIENT ON *.* TO '${monitor.username}'@'%';
+GRANT SELECT ON performance_schema.* TO '${monitor.username}'@'%';
 SQL
 `
 
