@@ -45,31 +45,6 @@ export function superuserVolume(db: Database): Volume {
   }
 }
 
-/** The token of the pods' ServiceAccount, for the containers that mount it and for no others. */
-export const tokenVolume: Volume = {
-  name: 'token',
-  projected: {
-    defaultMode: secretMode,
-    sources: [
-      // Complete, because the API server fills these in: an hour is its own default.
-      { serviceAccountToken: { path: 'token', expirationSeconds: 3600 } },
-      { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-      {
-        downwardAPI: {
-          items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
-        },
-      },
-    ],
-  },
-}
-
-/** Where client libraries look for it. */
-export const tokenMount: VolumeMount = {
-  name: 'token',
-  mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
-  readOnly: true,
-}
-
 export const credentialMounts: VolumeMount[] = [
   { name: 'app-credentials', mountPath: paths.app, readOnly: true },
   { name: 'superuser-credentials', mountPath: paths.superuser, readOnly: true },
