@@ -47,11 +47,14 @@ export function connect(server: string, ca: string, token: string): Client {
   const plurals = new Map<string, Map<string, { plural: string; namespaced: boolean }>>()
 
   const ask = async (method: string, path: string, body?: unknown, contentType = 'application/json') => {
-    let { status, text } = await send(agent, `${server}${path}`, method, token, body, contentType)
+    const once = () => send(agent, `${server}${path}`, method, token, body, contentType)
+    // A connection that is kept may be closed by the other end just when it is used again: what only reads asks anew.
+    const sent = method === 'GET' ? once().catch(once) : once()
+    let { status, text } = await sent
     // The API server sheds load, or a CRD's storage is being set up: as client-go does, wait and ask again.
     for (let tries = 1; status === 429 && tries < 50; tries++) {
       await wait(200)
-      ;({ status, text } = await send(agent, `${server}${path}`, method, token, body, contentType))
+      ;({ status, text } = await once())
     }
     if (status < 200 || status > 299) throw apiError(status, text, `${method} ${path}`)
     return parse(text)

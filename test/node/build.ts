@@ -10,10 +10,17 @@ export interface NodeBinaries {
   readonly containerd: string
   readonly coredns: string
   readonly localPathProvisioner: string
-  readonly metricsServer: string
   readonly rclone: string
   readonly versitygw: string
+  /** The client that watches databases fail over: go/witness. */
+  readonly witness: string
 }
+
+/** metrics-server: the folder with the binary. Found or built; for tests that ask for metrics of pods alone. */
+export const ensureMetricsServer = () =>
+  ensureBuilt(
+    recipe('metrics-server', 'sigs.k8s.io/metrics-server', ['sigs.k8s.io/metrics-server/cmd/metrics-server'], 3),
+  )
 
 /** kube-state-metrics: the folder with the binary. Found or built; for tests of what is monitored alone. */
 export const ensureKubeStateMetrics = () =>
@@ -28,7 +35,7 @@ export async function ensureNodeBinaries(): Promise<NodeBinaries> {
     localPathProvisioner: await ensureBuilt(recipes.localPathProvisioner),
     versitygw: await ensureBuilt(recipes.versitygw),
     rclone: await ensureBuilt(recipes.rclone),
-    metricsServer: await ensureBuilt(recipes.metricsServer),
+    witness: await ensureBuilt(recipes.witness),
   }
 }
 
@@ -53,12 +60,7 @@ const recipes = {
     ['github.com/rancher/local-path-provisioner'],
     3,
   ),
-  metricsServer: recipe(
-    'metrics-server',
-    'sigs.k8s.io/metrics-server',
-    ['sigs.k8s.io/metrics-server/cmd/metrics-server'],
-    3,
-  ),
   rclone: recipe('rclone', 'github.com/rclone/rclone', ['.'], 3),
   versitygw: recipe('versitygw', 'github.com/versity/versitygw', ['github.com/versity/versitygw/cmd/versitygw'], 3),
+  witness: recipe('witness', 'github.com/jackc/pgx/v5', ['.'], 1),
 } satisfies Record<keyof NodeBinaries, Recipe>

@@ -4,7 +4,16 @@ import type { Logger } from 'pino'
 import type { Role } from '../../sdk/roles.ts'
 import type { MakeAgent, Step } from '../agent.ts'
 import { required } from '../agent.ts'
-import { bootstrap, join, keepRecoveryAccount, type Own, recoveryUser, stop, useRecoveryPassword } from './act.ts'
+import {
+  bootstrap,
+  handOver,
+  join,
+  keepRecoveryAccount,
+  type Own,
+  recoveryUser,
+  stop,
+  useRecoveryPassword,
+} from './act.ts'
 import { type Decision, decide, type Observation } from './decide.ts'
 import { type Group, readGroup } from './group.ts'
 import { observe, type View, viewOf } from './observe.ts'
@@ -85,7 +94,12 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
     say('primary')
     if (!(await hasAccounts(eyes))) return { role: undefined, state: `${state}, its accounts being made` }
     const others = Array.from({ length: group.replicas }, (_, ordinal) => ordinal).filter((each) => each !== self)
-    return { role: 'primary', state, others: others.map((ordinal) => `${group.name}-${ordinal}`) }
+    return {
+      role: 'primary',
+      state,
+      others: others.map((ordinal) => `${group.name}-${ordinal}`),
+      handOver: (pod) => handOver(hands, hostOf(group, ordinalOf(pod))),
+    }
   }
 
   async function attempt(group: Group): Promise<void> {
