@@ -60,7 +60,9 @@ export function decide(situation: Situation): Decision {
   // It will work again, or know that it does not, within seconds.
   const unsure = ordinals(peers, ({ state }) => state === 'ONLINE' || state === 'RECOVERING' || state === 'UNREACHABLE')
   if (unsure.length > 0) return wait(`the group of ${list(unsure)} has no majority now`)
-  if (forced === self) return { action: 'bootstrap' }
+  if (forced !== undefined) {
+    return forced === self ? { action: 'bootstrap' } : wait(`the member ${forced} was told to begin the group`)
+  }
   const everyone = new Map([...peers, [self, own]])
   const joined = [...everyone].filter(([, { joined }]) => joined)
   return joined.length === 0 ? firstTime(situation) : again(joined, everyone, situation)
