@@ -54,7 +54,10 @@ export function runPods(world: World, ready?: number): void {
     currentRevision: revision,
     updateRevision: revision,
   }
-  if (spec.template.metadata.labels[replicationLabel] !== undefined) setMembers(world, ready ?? spec.replicas)
+  const replication = spec.template.metadata.labels[replicationLabel]
+  // Members of a replica set leave before their pods go.
+  const wanted = replication === 'replica-set' ? Number((world.parent.spec as Spec).replicas ?? 1) : spec.replicas
+  if (replication !== undefined) setMembers(world, Math.min(ready ?? spec.replicas, wanted))
   for (let ordinal = 0; ordinal < spec.replicas; ordinal++) {
     const name = `data-${world.parent.metadata.name}-${ordinal}`
     const storage = spec.volumeClaimTemplates[0]?.spec.resources.requests.storage

@@ -4,7 +4,8 @@ import { mongodb } from './mongodb.ts'
 import { mysql } from './mysql.ts'
 import { postgresql } from './postgresql.ts'
 
-const engines: Readonly<Record<EngineName, Engine>> = { postgresql, mysql, mongodb }
+/** The engines by name. */
+export const engines: Readonly<Record<EngineName, Engine>> = { postgresql, mysql, mongodb }
 
 /** Every engine. */
 export const allEngines: readonly Engine[] = Object.values(engines)
