@@ -6,6 +6,7 @@ import { type Configuration, paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import type { Replication } from './engines/replication.ts'
 import { labels, names } from './names.ts'
+import { isFilling } from './recovery/pending.ts'
 import { engineResources } from './resources.ts'
 import type { Database } from './schema.ts'
 
@@ -43,7 +44,7 @@ function engineScripts(db: Database, replication: Replication | undefined): Reco
   const engine = engineOf(db)
   return {
     ...written(engine.helperScripts ?? {}),
-    'accounts.sh': sourced(engine.accountsScript(db)),
+    'accounts.sh': sourced(engine.accountsScript(db, isFilling(db) ? 'closed' : 'open')),
     'reload.sh': script(engine.reloadScript(db)),
     'watch.sh': script(watchScript(db)),
     ...written(replication?.scripts?.(db) ?? {}),
@@ -71,7 +72,7 @@ function watchScript(db: Database): string {
 trap 'exit 0' TERM INT
 applied=''
 while true; do
-  current=$(cat ${engine.configurationPath}/* ${paths.app}/* ${paths.superuser}/* ${db.spec.tls === undefined ? '' : `${paths.tls}/* `}| sha256sum)
+  current=$(cat ${engine.configurationPath}/* ${paths.app}/* ${paths.superuser}/* ${paths.scripts}/accounts.sh ${db.spec.tls === undefined ? '' : `${paths.tls}/* `}| sha256sum)
   if [ "$current" != "$applied" ] && ${alive} >/dev/null 2>&1; then
     if bash ${paths.scripts}/accounts.sh && bash ${paths.scripts}/reload.sh; then
       applied=$current

@@ -151,6 +151,15 @@ export const backupFields = {
     .optional()
     .describe('Image with rclone that uploads to S3, instead of the official one.'),
   activeDeadlineSeconds: z.int().min(60).max(604800).default(21600).describe('A backup that takes longer is given up.'),
+  encryption: z
+    .object({
+      secretName,
+      key: z.string().min(1).max(253).default('passphrase').describe('Key that holds the passphrase.'),
+    })
+    .optional()
+    .describe(
+      'Encryption before the upload, with a passphrase that is needed to restore: keep it somewhere else as well.',
+    ),
 }
 
 const backup = rule(
@@ -167,10 +176,46 @@ const backup = rule(
     workSize: backupFields.workSize,
     uploadImage: backupFields.uploadImage,
     activeDeadlineSeconds: backupFields.activeDeadlineSeconds,
+    encryption: backupFields.encryption,
   }),
   { rule: '!self.enabled || has(self.destination)', message: 'backups need a destination', fieldPath: '.destination' },
   (value) => !value.enabled || value.destination !== undefined,
 )
+
+const lyingBackups = z.object({
+  database: objectNameSchema.describe('Name of the Database that they are of, which need not exist any more.'),
+  destination: destination.describe(
+    'Where they lie, as the destination of the backups said. Without a prefix it is that of a Database of this namespace.',
+  ),
+  encryption: backupFields.encryption.describe('The passphrase that they are encrypted with.'),
+})
+
+const recoverySource = rule(
+  z.object({
+    backupRef: z
+      .object({ name: objectNameSchema.describe('Name of the DatabaseBackup, in the same namespace.') })
+      .optional()
+      .describe('The DatabaseBackup that made the backup.'),
+    backup: lyingBackups.optional().describe('Where backups lie, when there is no DatabaseBackup any more.'),
+  }),
+  { rule: 'has(self.backupRef) != has(self.backup)', message: 'give either backupRef or backup' },
+  (value) => (value.backupRef === undefined) !== (value.backup === undefined),
+)
+
+const recovery = z.object({
+  source: recoverySource.describe('Which backups.'),
+  backupName: z
+    .string()
+    .max(300)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'must be the name of a backup, as status.lastBackup.name has it')
+    .optional()
+    .describe('Which one of them; the latest when absent.'),
+  uploadImage: backupFields.uploadImage,
+  workSize: backupFields.workSize.describe(
+    'Limit for what is written on the node before it is in the database; without one the node sets it.',
+  ),
+  activeDeadlineSeconds: backupFields.activeDeadlineSeconds.describe('A recovery that takes longer is given up.'),
+})
 
 /** Names that mean something to one of the engines, or to the operator. */
 export const reservedUsers = ['postgres', 'root', 'monitor', 'operator_hooks', 'public', 'none', 'mysql']
@@ -323,6 +368,12 @@ const base = z.object({
     .describe(
       'Replication. With more than one replica a database is replicated anyway; given for a single one, it can be scaled later without a restart.',
     ),
+  bootstrap: z
+    .object({ recovery: recovery.optional().describe('From a backup, instead of empty.') })
+    .optional()
+    .describe(
+      'What the database begins with. It cannot be given to one that is there already, nor changed once it is recovered.',
+    ),
   deletionPolicy: z
     .enum(['Retain', 'Delete', 'BackupAndRetain', 'BackupAndDelete'])
     .default('Retain')
@@ -438,7 +489,7 @@ export const spec = [
 
 export const status = z.object({
   phase: z
-    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Failed', 'Deleting'])
+    .enum(['Pending', 'Creating', 'Restoring', 'Running', 'Scaling', 'Updating', 'Failed', 'Deleting'])
     .describe('Where the database is, in a word.'),
   replicas: z.int().min(0).describe('Pods that exist.'),
   readyReplicas: z.int().min(0).describe('Pods that are ready.'),
@@ -490,6 +541,16 @@ export const status = z.object({
     })
     .optional()
     .describe('Backups.'),
+  recovery: z
+    .object({
+      phase: z.enum(['Restoring', 'Failed', 'Recovered']).describe('How far the recovery is, in a word.'),
+      backup: z.string().max(400).optional().describe('The backup that was restored.'),
+      size: z.int().min(0).optional().describe('Its bytes.').meta({ format: 'int64' }),
+      durationSeconds: z.int().min(0).optional().describe('How long it took.'),
+      completionTime: z.string().max(64).optional().describe('When it was done.'),
+    })
+    .optional()
+    .describe('What came of spec.bootstrap.recovery.'),
   storage: z
     .object({ size: z.string().max(32).describe('Smallest size that all volumes are known to have.') })
     .optional()
@@ -500,6 +561,11 @@ export const rules: readonly ValidationRule[] = [
   {
     rule: `self.metadata.name.size() <= ${maxNameLength} && self.metadata.name.matches('${dnsLabelPattern.source}')`,
     message: `metadata.name must be at most ${maxNameLength} lower case letters, digits and -, and start with a letter: Services and the CronJob <name>-backup are named after it`,
+  },
+  {
+    rule: '!has(self.spec.bootstrap) || (has(oldSelf.spec.bootstrap) && (self.spec.bootstrap == oldSelf.spec.bootstrap || !(has(self.status) && has(self.status.recovery) && has(self.status.recovery.completionTime))))',
+    message:
+      'spec.bootstrap says what a new database begins with: it cannot be given to one that is there, nor changed once it is recovered',
   },
 ]
 

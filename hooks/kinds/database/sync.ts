@@ -11,6 +11,8 @@ import { monitor } from './monitor.ts'
 import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
 import { marked } from './quota.ts'
+import { recoveryChildren } from './recovery/children.ts'
+import { isRecovering } from './recovery/pending.ts'
 import { refusal } from './refusal.ts'
 import { memberRights } from './rights.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
@@ -44,7 +46,8 @@ export function sync(
       marked(db, statefulSet(db, settings, observed), context),
       disruptionBudget(db),
       ...networkPolicies(db, replication),
-      backupSchedule(db),
+      backupSchedule(db, isRecovering(db) ? 'suspended' : undefined),
+      ...recoveryChildren(db, context, progressOf(db, observed).ready > 0),
       monitor(db),
       ...growth(db, settings, claimsOf(db, context)),
     ],

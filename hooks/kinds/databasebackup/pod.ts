@@ -18,6 +18,7 @@ import { engineOf } from '../database/engines/index.ts'
 import { names as databaseNames, selectorLabels as databasePods, host } from '../database/names.ts'
 import { endpointPort } from '../database/networkpolicy.ts'
 import { engineImageFields, secretMode } from '../database/pod.ts'
+import { isRecovering } from '../database/recovery/pending.ts'
 import type { Database } from '../database/schema.ts'
 import { labels, names, selectorLabels, series } from './names.ts'
 import type { DatabaseBackup } from './schema.ts'
@@ -36,8 +37,8 @@ export function cronJob(backup: DatabaseBackup, db: Database, schedule: string, 
     spec: {
       schedule,
       timeZone,
-      // What is stopped cannot be dumped, and what goes away is not.
-      suspend: suspend || db.spec.suspend || db.metadata.deletionTimestamp !== undefined,
+      // What is stopped cannot be dumped, what goes away is not, and what is not recovered yet is empty.
+      suspend: suspend || db.spec.suspend || db.metadata.deletionTimestamp !== undefined || isRecovering(db),
       concurrencyPolicy: 'Forbid',
       startingDeadlineSeconds: 3600,
       successfulJobsHistoryLimit: 3,

@@ -1,6 +1,5 @@
 // What a DatabaseBackup is to those who ask for one: every field, its default, and what is refused.
 import * as z from 'zod'
-import { objectNameSchema } from '../../sdk/containers.ts'
 import type { Column, Parent } from '../../sdk/definition.ts'
 import { dnsLabelPattern } from '../../sdk/names.ts'
 import { annotationsSchema } from '../../sdk/podspec.ts'
@@ -30,15 +29,7 @@ export const spec = rule(
     retention: backupFields.retention,
     suspend: backupFields.suspend,
     destination: destination.describe('Where backups go: an S3 bucket or a claim.'),
-    encryption: z
-      .object({
-        secretName: objectNameSchema.describe('Name of the Secret, in the same namespace.'),
-        key: z.string().min(1).max(253).default('passphrase').describe('Key that holds the passphrase.'),
-      })
-      .optional()
-      .describe(
-        'Encryption before the upload, with a passphrase that is needed to restore: keep it somewhere else as well.',
-      ),
+    encryption: backupFields.encryption,
     verify: z
       .boolean()
       .default(false)

@@ -40,12 +40,22 @@ export interface Engine {
   /** Parameters that users may not set. */
   ownedParameters: readonly OwnedParameter[]
   configuration(db: Database, memoryBytes: number): Configuration
-  /** Bash: makes database and accounts as the mounted credentials say, as often as it is run. */
-  accountsScript(db: Database): string
+  /**
+   * Bash: makes database and accounts as the mounted credentials say, as often as it is run: of the server in the same
+   * pod, or of $DATABASE_HOST. While it is closed, the owner cannot log in or may do nothing.
+   */
+  accountsScript(db: Database, state: 'open' | 'closed'): string
   /** Bash: makes the running engine take over its mounted configuration. */
   reloadScript(db: Database): string
   /** Bash: writes a dump of everything to "$target", with "$work" as scratch, and verifies it. */
   dumpScript(db: Database): string
+  /** Bash: reads the dump in "$file" from end to end, with "$work" as scratch; calls `corrupt`, with why in "$work/error". */
+  checkScript: string
+  /**
+   * Bash: puts the checked dump in "$file" into the server at $DATABASE_HOST, whatever an attempt of the same
+   * $RECOVERY_ID left there; calls `notempty` with what it found when there is anything else.
+   */
+  restoreScript(db: Database): string
   /** Bash: scripts of the engine's own that the others call, by file name. */
   helperScripts?: Readonly<Record<string, string>>
   /** What serves metrics to Prometheus, from a pod of its own for each replica. */

@@ -67,7 +67,7 @@ export const mongodb: Engine = {
       restart: fixed.join('\n'),
     }
   },
-  accountsScript: (db) => String.raw`
+  accountsScript: (db, state) => String.raw`
 ${chooseAddress}
 mongosh --quiet --norc "$address" --eval '
 const { existsSync, readFileSync } = require("fs")
@@ -87,8 +87,10 @@ if (!login(password)) {
 const app = db.getSiblingDB("${db.spec.credentials.database}")
 const user = read("${paths.app}/username")
 const pwd = read("${paths.app}/password")
-if (app.getUser(user) === null) app.createUser({ user, pwd, roles: ["dbOwner"] })
-else app.updateUser(user, { pwd })
+const roles = ${state === 'open' ? '["dbOwner"]' : '[]'}
+if (app.getUser(user) === null) app.createUser({ user, pwd, roles })
+else app.updateUser(user, { pwd${state === 'open' ? '' : ', roles'} })
+${state === 'open' ? 'app.grantRolesToUser(user, roles)' : ''}
 ${otherStatements}'
 `,
   reloadScript: (db) => String.raw`
@@ -111,6 +113,27 @@ uri="mongodb://root@$DATABASE_HOST:$DATABASE_PORT/?authSource=admin${db.spec.tls
 
 mongodump --quiet --config="$options" --archive="$target" --gzip
 mongorestore --quiet --config="$options" --archive="$target" --gzip --dryRun
+rm "$options"
+`,
+  // The whole archive is one stream of gzip, which ends with a checksum.
+  checkScript: `
+gzip --test "$file" 2>"$work/error" || corrupt
+`,
+  restoreScript: (db) => String.raw`
+options=$work/tools.yaml
+query='authSource=admin${db.spec.tls === undefined ? '' : '&tls=true&tlsInsecure=true'}'
+(umask 077; printf 'uri: %s\npassword: %s\n' "mongodb://root@$DATABASE_HOST:$DATABASE_PORT/?$query" "$(cat ${paths.superuser}/superuser-password)" >"$options")
+ask() { mongosh --quiet --norc "mongodb://$DATABASE_HOST:$DATABASE_PORT/?$query" --eval "
+const admin = db.getSiblingDB('admin')
+admin.auth('root', require('fs').readFileSync('${paths.superuser}/superuser-password', 'utf8').replace(/\n\$/, ''))
+$1"; }
+mark=operator_hooks_recovery_$RECOVERY_ID
+found=$(ask "const names = db.getMongo().getDBNames().filter((name) => !['admin', 'config', 'local'].includes(name)); print(names.includes('$mark') ? 0 : names.reduce((sum, name) => sum + db.getSiblingDB(name).getCollectionNames().length, 0))")
+[ "$found" = 0 ] || notempty "there are $found collections already"
+# For as long as it lasts: what is there then is of an attempt before.
+ask "db.getSiblingDB('$mark').began.insertOne({})" >/dev/null
+mongorestore --quiet --config="$options" --archive="$file" --gzip --drop --stopOnError --nsExclude='admin.*' --nsExclude='config.*' --nsExclude='operator_hooks_recovery_*.*'
+ask "db.getSiblingDB('$mark').dropDatabase()" >/dev/null
 rm "$options"
 `,
   // https://github.com/percona/mongodb_exporter
@@ -157,7 +180,8 @@ const localTls = `${local}&tls=true&tlsInsecure=true`
 // While the image initialises a data folder its server knows no TLS, later it may demand it.
 const chooseAddress = `
 address='${local}'
-mongosh --quiet --norc "$address" --eval 'quit(0)' >/dev/null 2>&1 || address='${localTls}'
+if [ -n "\${DATABASE_HOST:-}" ]; then address="mongodb://$DATABASE_HOST:$DATABASE_PORT/?serverSelectionTimeoutMS=30000"; fi
+mongosh --quiet --norc "$address" --eval 'quit(0)' >/dev/null 2>&1 || address="$address&tls=true&tlsInsecure=true"
 `
 
 function shell(db: Database, script: string): string[] {
