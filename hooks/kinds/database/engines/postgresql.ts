@@ -123,7 +123,7 @@ PGPASSWORD="$(cat ${paths.superuser}/superuser-password)"
 export PGPASSWORD
 ask() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }
 # Names of databases may hold anything.
-conninfo() { printf "dbname='%s'" "$(printf '%s' "$1" | sed "s/[\\']/\\&/g")"; }
+conninfo() { printf "dbname='%s'" "$(printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g")"; }
 
 mark="recovery $RECOVERY_ID"
 if [ "$(ask --command="SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'postgres'")" != "$mark" ]; then
@@ -138,8 +138,7 @@ fi
 # Roles that are there stay as they are: their passwords are those of this Database, not of the one in the backup.
 awk -v own=' ${ownRoles(db).join(' ')} ' '
   /^CREATE ROLE .*;$/ { name = $0; sub(/^CREATE ROLE /, "", name); sub(/;$/, "", name)
-    printf "SELECT $q$CREATE ROLE %s$q$ WHERE to_regrole($q$%s$q$) IS NULL \gexec
-", name, name; next }
+    print "DO $o$ BEGIN IF to_regrole($n$" name "$n$) IS NULL THEN CREATE ROLE " name "; END IF; END $o$;"; next }
   /^ALTER ROLE .* WITH / { name = $3; gsub(/"/, "", name); if (index(own, " " name " ")) next }
   { print }' "$work/dump/globals.sql" >"$work/globals.sql"
 ask --set=VERBOSITY=terse --file="$work/globals.sql" >/dev/null
