@@ -59,6 +59,8 @@ export interface Settings {
   imageRegistry: string
   /** The suite's own image, for Jobs that run one of its commands. */
   suiteImage?: string
+  /** The image with Patroni and pgBackRest that deploy/postgresql-agent makes. */
+  postgresqlAgentImage?: string
   /** Patterns of the images that containers may run (see images.ts); empty or absent: any. */
   allowedImages?: readonly string[]
 }

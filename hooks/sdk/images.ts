@@ -70,6 +70,11 @@ export function suiteImage(settings: Settings): string {
   return prefixedImage(settings.suiteImage ?? 'operator-hooks', settings)
 }
 
+/** The image with Patroni and pgBackRest. */
+export function postgresqlAgentImage(settings: Settings): string {
+  return prefixedImage(settings.postgresqlAgentImage ?? 'operator-hooks-postgresql-agent', settings)
+}
+
 // As Docker tells them apart: the first part is a registry when it has a dot or a port, or is localhost.
 function namesRegistry(reference: string): boolean {
   const [first = '', ...rest] = reference.split('/')

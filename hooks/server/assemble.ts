@@ -38,6 +38,7 @@ export async function assemble(
         imageRegistry,
         allowedImages,
         suiteImage: configuration.suiteImage || `operator-hooks:${build.version}`,
+        postgresqlAgentImage: configuration.postgresqlAgentImage || `operator-hooks-postgresql-agent:${build.version}`,
       },
     },
     ...(admission !== 'off' && { admission }),

@@ -61,6 +61,11 @@ const options = {
     '',
     "the suite's own image, for Jobs that run one of its commands; unless given, operator-hooks:<version>",
   ),
+  postgresqlAgentImage: text(
+    'IMAGE',
+    '',
+    'image with Patroni and pgBackRest, for PostgreSQL that is replicated; unless given, operator-hooks-postgresql-agent:<version>',
+  ),
   allowedImages: list(
     'PATTERNS',
     imagePattern,

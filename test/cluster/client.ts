@@ -32,7 +32,10 @@ export interface Client {
 
 interface ListOptions {
   namespace?: string
+  /** Labels with these values. */
   labels?: Record<string, string>
+  /** A label that is there, whatever its value. */
+  labelled?: string
   fields?: Record<string, string>
 }
 
@@ -89,9 +92,10 @@ export function connect(server: string, ca: string, token: string): Client {
         throw error
       }
     },
-    async list(type, { namespace, labels, fields } = {}) {
+    async list(type, { namespace, labels, labelled, fields } = {}) {
       const query = new URLSearchParams()
       if (labels) query.set('labelSelector', selector(labels))
+      if (labelled) query.set('labelSelector', labelled)
       if (fields) query.set('fieldSelector', selector(fields))
       const path = await pathOf({ ...type, ...(namespace === undefined ? {} : { namespace }) })
       const answer = await ask('GET', `${path}?${query}`)

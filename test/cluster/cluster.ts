@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { isRecord, type KubernetesObject, type ObjectReference } from '../../hooks/sdk/kubernetes.ts'
 import type { Cluster } from '../scenarios/cluster.ts'
+import { startAgents } from './agents.ts'
 import { behaviours } from './behaviour.ts'
 import type { Client } from './client.ts'
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from './controlplane.ts'
@@ -30,7 +31,15 @@ export interface ControlPlaneCluster extends Cluster {
 /** A control plane with the suite installed, its hook service and Metacontroller running. */
 export async function createControlPlaneCluster(options: ControlPlaneClusterOptions): Promise<ControlPlaneCluster> {
   const controlPlane = await startControlPlane(options)
-  return clusterOn(controlPlane, options)
+  const cluster = await clusterOn(controlPlane, options)
+  const agents = startAgents(controlPlane.client)
+  return {
+    ...cluster,
+    async stop() {
+      await agents.stop()
+      await cluster.stop()
+    },
+  }
 }
 
 /** The same on a control plane that is there; it is stopped where this fails. */

@@ -97,6 +97,7 @@ t.test('every image is of this version', async (t) => {
   t.ok(images.length >= 3)
   for (const image of images) t.match(image, new RegExp(`(^|/)operator-hooks:${version.replaceAll('.', '\\.')}$`))
   t.match(readFileSync(join(root, 'Dockerfile'), 'utf8'), `ARG VERSION=${version}\n`)
+  t.match(readFileSync(join(root, 'deploy/postgresql-agent/Dockerfile'), 'utf8'), `ARG VERSION=${version}\n`)
   t.match(readFileSync(join(root, 'CHANGELOG.md'), 'utf8'), `\n## [${version}] - `)
 })
 

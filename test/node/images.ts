@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { thisBuild } from '../../hooks/server/build.ts'
 import { ensureCached, step } from '../cluster/build.ts'
 import type { NodeBinaries } from './build.ts'
 import { digest, ensureRootfs, ensureUnpacked, packageVersion, type RootfsRecipe } from './debian.ts'
@@ -58,6 +59,7 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
   const postgres = await ensureRootfs(postgresRecipe)
   const mysql = await ensureRootfs(mysqlRecipe)
   const exporters = await ensureRootfs(exportersRecipe)
+  const agent = await ensureRootfs(postgresqlAgentRecipe)
   const exporter = (name: string, program: string) =>
     ensureImage(name, { Entrypoint: [`/usr/bin/prometheus-${program}`] }, digest(exporters), exporters)
   const versions = {
@@ -79,6 +81,9 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
       postgresConfig(versions.postgresql),
       digest(postgres),
       postgres,
+    ),
+    await ensureImage(postgresqlAgentImage, postgresqlAgentConfig, digest(agent), async (root) =>
+      postgresqlAgentRoot(root, agent),
     ),
     await exporter(ownImages.postgresExporter, 'postgres-exporter'),
     await exporter(ownImages.mysqldExporter, 'mysqld-exporter'),
@@ -135,6 +140,34 @@ function postgresConfig(version: string): ImageConfig {
     StopSignal: 'SIGINT',
     ExposedPorts: { '5432/tcp': {} },
   }
+}
+
+// The same packages and the same script that deploy/postgresql-agent/Dockerfile makes the image of.
+const agentFolder = join(import.meta.dirname, '..', '..', 'deploy', 'postgresql-agent')
+const postgresqlAgentRecipe: RootfsRecipe = {
+  name: 'postgresql-agent',
+  suite: 'trixie',
+  packages: readFileSync(join(agentFolder, 'packages.txt'), 'utf8').trim().split('\n'),
+  after: `
+mkdir /tmp/src
+${['collect.sh', 'member.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
+}
+
+function copied(name: string): string {
+  return `cat >/tmp/src/${name} <<'END-OF-FILE'\n${readFileSync(join(agentFolder, name), 'utf8')}END-OF-FILE\n`
+}
+
+/** What the service asks for unless it is told otherwise. */
+const postgresqlAgentImage = `operator-hooks-postgresql-agent:${thisBuild().version}`
+const postgresqlAgentConfig: ImageConfig = {
+  Entrypoint: ['/bin/busybox'],
+  Cmd: ['cp', '-R', '/agent/.', '/opt/agent/'],
+}
+
+async function postgresqlAgentRoot(root: string, agent: string): Promise<void> {
+  mkdirSync(join(root, 'bin'), { recursive: true })
+  copyFileSync(join(agent, 'usr/bin/busybox'), join(root, 'bin/busybox'))
+  await step('taking what was collected', ['cp', '-a', join(agent, 'agent'), root], '/')
 }
 
 const exportersRecipe: RootfsRecipe = {

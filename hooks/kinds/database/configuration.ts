@@ -44,7 +44,9 @@ function engineScripts(db: Database, replication: Replication | undefined): Reco
   const engine = engineOf(db)
   return {
     ...written(engine.helperScripts ?? {}),
-    'accounts.sh': sourced(engine.accountsScript(db, isFilling(db) ? 'closed' : 'open')),
+    'accounts.sh': sourced(
+      engine.accountsScript(db, isFilling(db) ? 'closed' : 'open') + (replication?.accountsScript?.(db) ?? ''),
+    ),
     'reload.sh': script(engine.reloadScript(db)),
     'watch.sh': script(watchScript(db)),
     ...written(replication?.scripts?.(db) ?? {}),

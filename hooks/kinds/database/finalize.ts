@@ -58,7 +58,8 @@ export function finalize(resource: Database, context: Context<DatabaseChildren>)
   if (isForeground(db)) return answer(foreground(db, claims), [], true)
 
   const others = childrenBeside(db, context, origins)
-  const set = live === undefined ? statefulSet(db, settings, undefined) : heldChild(live)
+  const set =
+    live === undefined ? statefulSet(db, settings, undefined, db.spec.suspend ? 0 : db.spec.replicas) : heldChild(live)
   const { deletesClaims } = policies[db.spec.deletionPolicy]
   const backsUp = takesBackup(db)
   const job = observed.get(Job, names(db).finalBackup)

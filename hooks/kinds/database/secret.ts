@@ -51,6 +51,7 @@ export function secret(
       [monitor.key]: derive('monitor', current),
       [operator.key]: derive('operator', current),
       ...Object.fromEntries((replication?.secretKeys ?? []).map((key) => [key, derive(key, current)])),
+      ...replication?.secretFiles?.((key) => derive(key, current)),
       ...(previous === undefined ? {} : { 'superuser-password-previous': derive('superuser', previous) }),
     }),
   }

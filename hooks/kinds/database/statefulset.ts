@@ -8,6 +8,7 @@ import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
 import { placement } from '../../sdk/podspec.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
 import type { StatefulSet } from '../../sdk/resources.ts'
+import { replicationLabel } from '../../sdk/roles.ts'
 import { configurationKeys, configurationOf, scriptKeys } from './configuration.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
@@ -16,7 +17,7 @@ import { dataVolume, labels, names, selectorLabels } from './names.ts'
 import { credentialMounts, credentialVolumes, engineImageFields, scriptVolume, secretMode } from './pod.ts'
 import { engineResources, helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
-import { replicationLabel, replicationOf } from './topology.ts'
+import { replicationOf } from './topology.ts'
 
 /** Pod label that says which version the template is of. */
 export const versionLabel = 'app.kubernetes.io/version'
@@ -24,7 +25,12 @@ export const versionLabel = 'app.kubernetes.io/version'
 /** Pod annotation that changes when the engine has to restart for its configuration. */
 const restartAnnotation = 'example.com/restart-hash'
 
-export function statefulSet(db: Database, settings: Settings, observed: Live<StatefulSet> | undefined): StatefulSet {
+export function statefulSet(
+  db: Database,
+  settings: Settings,
+  observed: Live<StatefulSet> | undefined,
+  replicas: number,
+): StatefulSet {
   const selector = selectorLabels(db)
   const replication = replicationOf(db, observed)
   return {
@@ -32,7 +38,7 @@ export function statefulSet(db: Database, settings: Settings, observed: Live<Sta
     kind: 'StatefulSet',
     metadata: { name: names(db).statefulSet, labels: labels(db) },
     spec: {
-      replicas: db.spec.suspend ? 0 : db.spec.replicas,
+      replicas,
       serviceName: names(db).headless,
       selector: { matchLabels: selector },
       // All at once: engines that replicate find one another, and a lone pod that cannot start holds up nobody.

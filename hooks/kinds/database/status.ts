@@ -15,6 +15,7 @@ import { host, names, selectorLabels } from './names.ts'
 import { quotaOf } from './quota.ts'
 import { isRecovering, wasInitialized } from './recovery/pending.ts'
 import { type Recovery, recovered } from './recovery/state.ts'
+import { scalingOf } from './scaling.ts'
 import type { Database, DatabaseStatus, Phase } from './schema.ts'
 import { applicationSecret } from './secret.ts'
 import { replicationOf, type Topology, topologyConditions, topologyOf } from './topology.ts'
@@ -62,7 +63,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
       initialized
         ? { type: 'Initialized', status: 'True', reason: 'Initialized', message: '' }
         : { type: 'Initialized', status: 'False', reason: 'Creating', message: 'no replica has been ready yet' },
-      ...replicationConditions(db, topology),
+      ...replicationConditions(db, statefulSet, topology),
       ...(recovery === undefined ? [] : [recovery.condition]),
       ...alerts(db),
       ...backupConditions(db, context),
@@ -189,8 +190,12 @@ function endpoints(db: Database): DatabaseStatus['endpoints'] {
   return { primary: `${host(db, primary)}:${port}`, readonly: [`${host(db, readonly)}:${port}`] }
 }
 
-function replicationConditions(db: Database, topology: Topology | undefined): ConditionInput[] {
-  if (topology !== undefined) return topologyConditions(db, topology)
+function replicationConditions(
+  db: Database,
+  observed: Live<StatefulSet> | undefined,
+  topology: Topology | undefined,
+): ConditionInput[] {
+  if (topology !== undefined) return topologyConditions(db, topology, scalingOf(db, observed, topology).waits)
   if (db.spec.replicas === 1) return []
   return [
     {

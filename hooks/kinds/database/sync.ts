@@ -15,13 +15,14 @@ import { recoveryChildren } from './recovery/children.ts'
 import { isRecovering } from './recovery/pending.ts'
 import { refusal } from './refusal.ts'
 import { memberRights } from './rights.ts'
+import { scalingOf } from './scaling.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
 import { secret } from './secret.ts'
 import { serviceAccount } from './serviceaccount.ts'
 import { services } from './services.ts'
 import { statefulSet } from './statefulset.ts'
 import { progressOf, report } from './status.ts'
-import { replicationOf } from './topology.ts'
+import { replicationOf, topologyOf } from './topology.ts'
 
 export function sync(
   db: Database,
@@ -36,6 +37,7 @@ export function sync(
   }
   const { credentials, settings } = context
   const replication = replicationOf(db, observed)
+  const { replicas } = scalingOf(db, observed, topologyOf(db, context))
   return {
     children: [
       serviceAccount(db),
@@ -43,7 +45,7 @@ export function sync(
       secret(db, credentials, origins, replication),
       configuration(db, replication),
       ...services(db, replication),
-      marked(db, statefulSet(db, settings, observed), context),
+      marked(db, statefulSet(db, settings, observed, replicas), context),
       disruptionBudget(db),
       ...networkPolicies(db, replication),
       backupSchedule(db, isRecovering(db) ? 'suspended' : undefined),

@@ -5,16 +5,11 @@
 import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import { EndpointSlice, type StatefulSet } from '../../sdk/resources.ts'
+import { replicationLabel, roleLabel } from '../../sdk/roles.ts'
 import { engineOf } from './engines/index.ts'
 import type { Replication } from './engines/replication.ts'
 import { names } from './names.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
-
-/** Pod label with the role that the engine's agent found its pod to have: `primary` or `replica`. */
-export const roleLabel = 'example.com/role'
-
-/** Label of the pod template that says by what a Database is replicated. */
-export const replicationLabel = 'example.com/replication'
 
 /** Label that the EndpointSlice controller puts on the slices of a Service: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/ */
 const serviceLabel = 'kubernetes.io/service-name'
@@ -25,8 +20,13 @@ const serviceLabel = 'kubernetes.io/service-name'
  */
 export function replicationOf(db: Database, observed: StatefulSet | undefined): Replication | undefined {
   const { replicas, highAvailability } = db.spec
-  const was = observed?.spec?.template?.metadata?.labels?.[replicationLabel] !== undefined
+  const was = observed !== undefined && isReplicatedSet(observed)
   return replicas > 1 || highAvailability !== undefined || was ? engineOf(db).replication : undefined
+}
+
+/** Whether the pods of a StatefulSet are members of a replicated Database. */
+export function isReplicatedSet({ spec }: StatefulSet): boolean {
+  return spec?.template?.metadata?.labels?.[replicationLabel] !== undefined
 }
 
 /** Labels of the pod that takes writes. */
@@ -83,8 +83,8 @@ export function topologyOf(db: Database, { related }: Pick<Context, 'related'>):
   return { ...(leader && { primary: leader.name }), members }
 }
 
-/** What a replicated Database says of its members. */
-export function topologyConditions(db: Database, { primary, members }: Topology): ConditionInput[] {
+/** What a replicated Database says of its members; `waits` is what keeps it from having as many as asked for. */
+export function topologyConditions(db: Database, { primary, members }: Topology, waits?: string): ConditionInput[] {
   const { replicas, suspend } = db.spec
   const wanted = suspend ? [] : Array.from({ length: replicas }, (_, index) => names(db).pod(index))
   const missing = wanted.flatMap((pod) => {
@@ -96,9 +96,11 @@ export function topologyConditions(db: Database, { primary, members }: Topology)
     primary === undefined
       ? { type: 'PrimaryAvailable', status: 'False', reason: 'NoPrimary', message: 'no member takes writes' }
       : { type: 'PrimaryAvailable', status: 'True', reason: 'PrimaryReady', message: `${primary} takes writes` },
-    missing.length === 0
-      ? { type: 'Replicated', status: 'True', reason: 'AllMembersReady', message: '' }
-      : { type: 'Replicated', status: 'False', reason: 'MembersMissing', message: missing.join('; ') },
+    waits !== undefined
+      ? { type: 'Replicated', status: 'False', reason: 'ScalingWaits', message: waits }
+      : missing.length === 0
+        ? { type: 'Replicated', status: 'True', reason: 'AllMembersReady', message: '' }
+        : { type: 'Replicated', status: 'False', reason: 'MembersMissing', message: missing.join('; ') },
   ]
 }
 

@@ -1,10 +1,12 @@
 // What kube-controller-manager, the scheduler and the kubelets do in a cluster, as far as hooks come to see it.
 import type { Clock } from '../clock.ts'
 import type { Store } from '../store.ts'
+import { startAgents } from './agents.ts'
 import { startAutoscalers } from './autoscaler.ts'
 import { startBudgets } from './budget.ts'
 import { startCronJobs } from './cronjob.ts'
 import { startDeployments, startReplicaSets } from './deployment.ts'
+import { startEndpointSlices } from './endpointslices.ts'
 import { startJobs } from './job.ts'
 import { startLoop, type World } from './loop.ts'
 import { type Kubelets, type PodTimes, startKubelets } from './pods.ts'
@@ -25,6 +27,8 @@ export function startStandIns(store: Store, clock: Clock, times: PodTimes = usua
     startReplicaSets,
     startDeployments,
     startStatefulSets,
+    startAgents,
+    startEndpointSlices,
     startJobs,
     startCronJobs,
     startBudgets,

@@ -13,8 +13,12 @@ export interface Replication {
   labels?(db: Database): Record<string, string>
   /** Keys of the Secret that hold passwords of the members' own; each is derived with its name as the purpose. */
   readonly secretKeys: readonly string[]
+  /** Keys of the Secret that hold files with such passwords in them. */
+  secretFiles?(password: (key: string) => string): Readonly<Record<string, string>>
   /** In place of the engine's. */
   configuration?(db: Database, memoryBytes: number): Configuration
+  /** Bash: makes the members' own accounts as the mounted credentials say, after the engine's `accountsScript`. */
+  accountsScript?(db: Database): string
   /** Bash: scripts beside the engine's, by file name; one of the engine's own is replaced. */
   scripts?(db: Database): Readonly<Record<string, string>>
   /** Before the engine, in this order: what brings programs, and sidecars with restartPolicy Always. */
