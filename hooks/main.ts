@@ -28,6 +28,7 @@ const commands: Record<string, Command> = {
     summary: 'print what makes Metacontroller call the hooks',
     load: () => import('./cli/controllers.ts'),
   },
+  agent: { summary: 'keep a member of a replicated Database in its group', load: () => import('./cli/agent.ts') },
   certificate: {
     summary: 'make the certificate that the API server trusts, where there is no cert-manager',
     load: () => import('./cli/certificate.ts'),

@@ -3,17 +3,23 @@
 import { createHash } from 'node:crypto'
 import {
   copyFileSync,
+  cpSync,
   createReadStream,
   existsSync,
+  linkSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { thisBuild } from '../../hooks/server/build.ts'
+import { makeBundle } from '../../scripts/build.ts'
 import { ensureCached, step } from '../cluster/build.ts'
 import type { NodeBinaries } from './build.ts'
 import { digest, ensureRootfs, ensureUnpacked, packageVersion, type RootfsRecipe } from './debian.ts'
@@ -21,7 +27,7 @@ import { digest, ensureRootfs, ensureUnpacked, packageVersion, type RootfsRecipe
 export interface Image {
   /** What a pod writes: postgres:17.6 */
   readonly name: string
-  /** A folder with what a docker-archive is: manifest.json, the configuration and one layer. */
+  /** A folder with what a docker-archive is: manifest.json, the configuration and the layers. */
   readonly folder: string
 }
 
@@ -88,6 +94,7 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
     await exporter(ownImages.postgresExporter, 'postgres-exporter'),
     await exporter(ownImages.mysqldExporter, 'mysqld-exporter'),
     await ensureImage(`mysql:${versions.mysql}`, mysqlConfig(versions.mysql), digest(mysql), mysql),
+    await ensureSuiteImage(exporters),
   ]
   return { all, versions }
 }
@@ -231,6 +238,59 @@ async function busyboxRoot(root: string, busybox: string, program: string | unde
     copyFileSync(program, join(root, 'usr/local/bin', program.slice(program.lastIndexOf('/') + 1)))
 }
 
+/**
+ * The suite's own image as the Dockerfile makes it: Node without a shell, and the bundle of this checkout as it is now.
+ * Node's layer comes from the cache, and its libraries from the Debian system `debian`.
+ */
+async function ensureSuiteImage(debian: string): Promise<Image> {
+  const program = join(dirname(createRequire(import.meta.url).resolve('node/package.json')), 'bin', 'node')
+  const runtime = await ensureCached(`layer-node-${digest([process.version, debian])}`, async (partial) => {
+    const root = join(partial, 'root')
+    mkdirSync(join(root, 'nodejs', 'bin'), { recursive: true })
+    copyFileSync(program, join(root, 'nodejs', 'bin', 'node'))
+    for (const path of librariesOf(debian)) {
+      mkdirSync(join(root, dirname(path)), { recursive: true })
+      copyFileSync(join(debian, path), join(root, path))
+    }
+    await pack('Node', root, join(partial, 'layer.tar'))
+    rmSync(root, { recursive: true })
+  })
+  const work = mkdtempSync(join(tmpdir(), 'operator-hooks-image-'))
+  try {
+    const { version, identity, outdir } = await makeBundle(join(work, 'bundle'))
+    const config = { Entrypoint: ['/nodejs/bin/node', '/app/operator-hooks.mjs'], Cmd: ['serve'], WorkingDir: '/app' }
+    const name = `operator-hooks:${version}`
+    const folder = await ensureCached(
+      `image-operator-hooks-${digest([identity, runtime, config])}`,
+      async (partial) => {
+        const [below, above] = [join(partial, 'runtime.tar'), join(partial, 'bundle.tar')]
+        linkSync(join(runtime, 'layer.tar'), below)
+        const root = join(partial, 'root')
+        cpSync(outdir, join(root, 'app'), { recursive: true, filter: (path) => !path.endsWith('.map') })
+        await pack(`the image ${name}`, root, above)
+        rmSync(root, { recursive: true })
+        await writeArchive(partial, name, config, [below, above])
+      },
+    )
+    return { name, folder }
+  } finally {
+    rmSync(work, { recursive: true })
+  }
+}
+
+/** What Node is linked with, and the loader, by their paths in a Debian system. */
+function librariesOf(debian: string): string[] {
+  const [triplet, loader] =
+    process.arch === 'arm64'
+      ? ['aarch64-linux-gnu', 'lib/ld-linux-aarch64.so.1']
+      : ['x86_64-linux-gnu', 'lib64/ld-linux-x86-64.so.2']
+  const names = ['libc.so.6', 'libdl.so.2', 'libgcc_s.so.1', 'libm.so.6', 'libpthread.so.0', 'libstdc++.so.6']
+  const paths = [loader, ...names.map((name) => `usr/lib/${triplet}/${name}`)]
+  const missing = paths.filter((path) => !existsSync(join(debian, path))).map((path) => basename(path))
+  if (missing.length > 0) throw new Error(`${debian} has no ${missing.join(', ')}, which Node needs`)
+  return paths
+}
+
 /** `content` is a root file system that is there, or makes one; `key` changes when it does. */
 async function ensureImage(
   name: string,
@@ -243,43 +303,52 @@ async function ensureImage(
     const root = typeof content === 'string' ? content : join(partial, 'root')
     if (typeof content !== 'string') await content(root)
     const layer = join(partial, 'layer.tar')
-    const tar = [
-      'tar',
-      '--create',
-      `--file=${layer}`,
-      `--directory=${root}`,
-      '--numeric-owner',
-      '--exclude=./dev/*',
-      '.',
-    ]
-    await step(`packing the image ${name}`, tar, '/')
+    await pack(`the image ${name}`, root, layer)
     if (typeof content !== 'string') rmSync(root, { recursive: true })
-    await writeArchive(partial, name, config, layer)
+    await writeArchive(partial, name, config, [layer])
   })
   return { name, folder }
 }
 
+function pack(what: string, root: string, layer: string): Promise<void> {
+  const flags = [`--file=${layer}`, `--directory=${root}`, '--numeric-owner', '--exclude=./dev/*']
+  return step(`packing ${what}`, ['tar', '--create', ...flags, '.'], '/')
+}
+
 /** https://github.com/moby/moby/blob/v28.0.0/image/spec/spec.md: the combined image JSON and file system. */
-async function writeArchive(folder: string, name: string, config: ImageConfig, layer: string): Promise<void> {
-  const sum = createHash('sha256')
-  await pipeline(createReadStream(layer), sum)
-  const diff = sum.digest('hex')
+async function writeArchive(
+  folder: string,
+  name: string,
+  config: ImageConfig,
+  layers: readonly string[],
+): Promise<void> {
+  const digests = await Promise.all(layers.map(digestOf))
   const image = JSON.stringify({
     architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     os: 'linux',
     config: { Env: [`PATH=${path}`], ...config },
-    rootfs: { type: 'layers', diff_ids: [`sha256:${diff}`] },
-    history: [{ created_by: 'operator-hooks node tier' }],
+    rootfs: { type: 'layers', diff_ids: digests.map((each) => `sha256:${each}`) },
+    history: layers.map(() => ({ created_by: 'operator-hooks node tier' })),
   })
   const id = createHash('sha256').update(image).digest('hex')
   const [repository = ''] = name.split('/')
   // Names without a host are Docker Hub's, and those of one word its library's.
   const host = name.includes('/') ? (repository.includes('.') ? '' : 'docker.io/') : 'docker.io/library/'
-  mkdirSync(join(folder, diff))
-  renameSync(layer, join(folder, diff, 'layer.tar'))
+  const paths = layers.map((layer, index) => {
+    const to = join(digests[index] ?? '', 'layer.tar')
+    mkdirSync(join(folder, dirname(to)))
+    renameSync(layer, join(folder, to))
+    return to
+  })
   writeFileSync(join(folder, `${id}.json`), image)
   writeFileSync(
     join(folder, 'manifest.json'),
-    JSON.stringify([{ Config: `${id}.json`, RepoTags: [`${host}${name}`], Layers: [`${diff}/layer.tar`] }]),
+    JSON.stringify([{ Config: `${id}.json`, RepoTags: [`${host}${name}`], Layers: paths }]),
   )
+}
+
+async function digestOf(file: string): Promise<string> {
+  const sum = createHash('sha256')
+  await pipeline(createReadStream(file), sum)
+  return sum.digest('hex')
 }

@@ -1,0 +1,84 @@
+// The loop of an agent: look, act, and have the pod's label say what was found.
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { EngineAgent, Role, Step } from './agent.ts'
+import type { Pods } from './pod.ts'
+
+export interface Loop {
+  agent: EngineAgent
+  pods: Pods
+  logger: Logger
+  /** Ends it. */
+  signal: AbortSignal
+  /** Milliseconds between two steps. */
+  period: number
+  /** Milliseconds for which a member that cannot be asked keeps its role: a busy one is not a lost one. */
+  patience: number
+}
+
+const asking = 'the member could not be asked'
+const labelling = 'the label could not be set'
+
+/** Runs until `signal` says so; then the label stays as it is, since the pod ends. */
+export async function runLoop({ agent, pods, logger, signal, period, patience }: Loop): Promise<void> {
+  const said = sayer(logger)
+  let lastSeen = performance.now()
+  let current: Step | undefined
+  let demoted: string | undefined
+  while (!signal.aborted) {
+    try {
+      current = await agent.step()
+      lastSeen = performance.now()
+      said.success(asking)
+      said.state(current)
+    } catch (error) {
+      said.failure(asking, error)
+      if (performance.now() - lastSeen > patience) current = undefined
+    }
+    const role: Role | undefined = current?.role
+    try {
+      await pods.setRole(role)
+      // Once for each time that it becomes the primary, and when the group changes while it is: a member that went
+      // without a word, with its node perhaps, takes its label along.
+      const others = role === 'primary' ? (current?.others ?? []) : []
+      if (demoted !== others.join()) {
+        for (const name of others) await pods.demote(name)
+        demoted = others.join()
+      }
+      said.success(labelling)
+    } catch (error) {
+      said.failure(labelling, error)
+    }
+    await wait(period, undefined, { signal }).catch(() => undefined)
+  }
+  await agent.close()
+}
+
+/** Tells changes, and a failure that goes on once in half a minute. */
+function sayer(logger: Logger) {
+  let state = ''
+  const failures = new Map<string, { text: string; until: number }>()
+  return {
+    state({ state: now, role }: Step) {
+      if (now !== state) logger.info({ role: role ?? 'none' }, now)
+      state = now
+    },
+    failure(what: string, error: unknown) {
+      const text = `${what}: ${describe(error)}`
+      const last = failures.get(what)
+      if (last?.text === text && performance.now() < last.until) return
+      failures.set(what, { text, until: performance.now() + 30_000 })
+      logger.warn(text)
+    },
+    success(what: string) {
+      failures.delete(what)
+    },
+  }
+}
+
+/** Kind and message of an error; what else hangs on it may hold a password. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const code: unknown = Reflect.get(error, 'code')
+  return typeof code === 'string' && !error.message.includes(code) ? `${code}: ${error.message}` : error.message
+}

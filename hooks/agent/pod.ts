@@ -1,0 +1,108 @@
+// The label by which Services find a pod: example.com/role, on the agent's own pod and, when it has become the primary,
+// taken from the pod that was it before.
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import type { Role } from './agent.ts'
+import { required } from './agent.ts'
+
+/** Label of a pod that says what its member is to clients. */
+export const roleLabel = 'example.com/role'
+
+/** The pods of one Database, as an agent may change them: their roles. */
+export interface Pods {
+  /** Has the own pod bear this role, or none. The API server is asked only when that is not what it last said. */
+  setRole(role: Role | undefined): Promise<void>
+  /** Makes a replica of another pod that bears the role of the primary; any other pod is left as it is. */
+  demote(name: string): Promise<void>
+}
+
+/** Where the API server is, and the files by which it and this pod know each other. */
+export interface ApiAccess {
+  host: string
+  port: number
+  /** With `token` and `ca.crt`, read again each time: the kubelet renews them. */
+  folder: string
+  namespace: string
+  /** Name of the own pod. */
+  pod: string
+}
+
+/** The access that every container has: POD_NAME, POD_NAMESPACE and KUBERNETES_SERVICE_HOST and _PORT of `env`. */
+export function apiAccess(env: NodeJS.ProcessEnv): ApiAccess {
+  return {
+    host: required(env, 'KUBERNETES_SERVICE_HOST'),
+    port: Number(required(env, 'KUBERNETES_SERVICE_PORT')),
+    folder: '/var/run/secrets/kubernetes.io/serviceaccount',
+    namespace: required(env, 'POD_NAMESPACE'),
+    pod: required(env, 'POD_NAME'),
+  }
+}
+
+/** Milliseconds after which the own label is read again: somebody may have changed it. */
+const trustMilliseconds = 30_000
+
+const mergePatch = 'application/merge-patch+json'
+const jsonPatch = 'application/json-patch+json'
+
+/** `now` gives milliseconds of a clock that only goes forward. */
+export function podsOf(access: ApiAccess, now: () => number = () => performance.now()): Pods {
+  const { pod } = access
+  let known: { role: Role | undefined; until: number } | undefined
+  return {
+    async setRole(role) {
+      if (known !== undefined && known.role === role && now() < known.until) return
+      // Unknown until the answer is there: after a failure nobody can say what the label is.
+      known = undefined
+      // A patch that changes nothing costs the API server no write, and its answer says so.
+      await call(access, { pod, type: mergePatch, body: { metadata: { labels: { [roleLabel]: role ?? null } } } })
+      known = { role, until: now() + trustMilliseconds }
+    },
+    async demote(name) {
+      const path = `/metadata/labels/${roleLabel.replace('/', '~1')}`
+      const body = [
+        { op: 'test', path, value: 'primary' satisfies Role },
+        { op: 'replace', path, value: 'replica' satisfies Role },
+      ]
+      await call(access, { pod: name, type: jsonPatch, body, fine: [404, 422] })
+    },
+  }
+}
+
+interface Patch {
+  pod: string
+  type: string
+  body: unknown
+  /** Statuses that are an answer too: 404 for a pod that is not there, 422 for a test that did not hold. */
+  fine?: readonly number[]
+}
+
+// node:https and not fetch, which knows no other authorities than those the process started with.
+function call({ host, port, folder, namespace }: ApiAccess, { pod, type, body, fine = [] }: Patch): Promise<void> {
+  const file = (name: string) => readFileSync(join(folder, name), 'utf8')
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host,
+        port,
+        path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}`,
+        method: 'PATCH',
+        ca: file('ca.crt'),
+        headers: { authorization: `Bearer ${file('token').trim()}`, 'content-type': type, accept: 'application/json' },
+        timeout: 5000,
+      },
+      (answer) => {
+        const { statusCode = 0 } = answer
+        answer.resume()
+        answer.on('error', reject)
+        answer.on('end', () => {
+          if (statusCode < 300 || fine.includes(statusCode)) resolve()
+          else reject(new Error(`the API server answered ${statusCode} to a patch of the labels of pod ${pod}`))
+        })
+      },
+    )
+    sent.on('timeout', () => sent.destroy(new Error('the API server did not answer within 5 s')))
+    sent.on('error', reject)
+    sent.end(JSON.stringify(body))
+  })
+}

@@ -1,0 +1,84 @@
+// The loop of an agent: what its member is becomes the pod's role, whatever fails on the way.
+import pino from 'pino'
+import t from 'tap'
+import type { Step } from '../../hooks/agent/agent.ts'
+import { runLoop } from '../../hooks/agent/main.ts'
+
+type Turn = Step | Error
+
+/** Runs the loop through these steps and gives what was done, in order, and what was logged. */
+async function through(turns: Turn[], { patience = 60_000, failing = new Set<number>() } = {}) {
+  const done: string[] = []
+  const lines: string[] = []
+  const end = new AbortController()
+  let calls = 0
+  await runLoop({
+    agent: {
+      async step() {
+        const turn = turns.shift()
+        if (turns.length === 0) end.abort()
+        if (turn === undefined || turn instanceof Error) throw turn
+        return turn
+      },
+      async close() {
+        done.push('close')
+      },
+    },
+    pods: {
+      async setRole(role) {
+        calls += 1
+        if (failing.has(calls)) throw new Error('the API server is away')
+        done.push(role ?? 'none')
+      },
+      async demote(name) {
+        done.push(`demote ${name}`)
+      },
+    },
+    logger: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
+    signal: end.signal,
+    period: 1,
+    patience,
+  })
+  return { done, lines: lines.map((line) => JSON.parse(line) as { msg: string; role?: string }) }
+}
+
+const replica: Step = { role: 'replica', state: 'SECONDARY' }
+const primary: Step = { role: 'primary', state: 'PRIMARY', others: ['db-1', 'db-2'] }
+
+t.test('the role follows the member, and a new primary takes the label from others once', async (t) => {
+  const { done, lines } = await through([replica, primary, primary, replica, primary])
+  t.same(done, [
+    ...['replica', 'primary', 'demote db-1', 'demote db-2', 'primary', 'replica'],
+    ...['primary', 'demote db-1', 'demote db-2', 'close'],
+  ])
+  t.same(
+    lines.map(({ msg, role }) => [role, msg]),
+    [
+      ['replica', 'SECONDARY'],
+      ['primary', 'PRIMARY'],
+      ['replica', 'SECONDARY'],
+      ['primary', 'PRIMARY'],
+    ],
+    'changes are told, and nothing else',
+  )
+})
+
+t.test('a member that cannot be asked keeps its role for a while, and then has none', async (t) => {
+  const error = new Error('connection refused')
+  t.same(
+    (await through([primary, error, error, primary])).done.filter((what) => !what.startsWith('demote')),
+    [...['primary', 'primary', 'primary', 'primary', 'close']],
+  )
+  const { done, lines } = await through([replica, error, error, error, replica], { patience: 0 })
+  t.same(done, ['replica', 'none', 'none', 'none', 'replica', 'close'])
+  t.equal(
+    lines.filter(({ msg }) => msg.includes('connection refused')).length,
+    1,
+    'a failure that goes on is told once',
+  )
+})
+
+t.test('a label that could not be set is set the next time, and so are those of others', async (t) => {
+  const { done } = await through([primary, primary], { failing: new Set([1]) })
+  t.same(done, ['primary', 'demote db-1', 'demote db-2', 'close'])
+})
