@@ -14,7 +14,9 @@ import type { Database } from './schema.ts'
 export function configurationOf(db: Database, replication: Replication | undefined): Configuration {
   const { limits, requests } = engineResources(db)
   const memoryBytes = quantityToNumber(limits?.memory ?? requests?.memory ?? '1Gi')
-  return replication?.configuration?.(db, memoryBytes) ?? engineOf(db).configuration(db, memoryBytes)
+  const { files, restart } =
+    replication?.configuration?.(db, memoryBytes) ?? engineOf(db).configuration(db, memoryBytes)
+  return { files: { ...files, ...engineOf(db).archive?.files(db) }, restart }
 }
 
 /** Keys of the ConfigMap that are configuration; the others are scripts. */
@@ -50,6 +52,7 @@ function engineScripts(db: Database, replication: Replication | undefined): Reco
     'reload.sh': script(engine.reloadScript(db)),
     'watch.sh': script(watchScript(db)),
     ...written(replication?.scripts?.(db) ?? {}),
+    ...written(engine.archive?.scripts(db) ?? {}),
   }
 }
 

@@ -6,6 +6,7 @@ import { children } from './children.ts'
 import { allEngines } from './engines/index.ts'
 import { finalize } from './finalize.ts'
 import { claimLabels, names } from './names.ts'
+import { isPhysical } from './recovery/pending.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
 import { counts } from './status.ts'
 import { sync } from './sync.ts'
@@ -42,6 +43,8 @@ export const database = composite({
     { type: EndpointSlice, labels: claimLabels(db) },
     { type: ResourceQuota },
     { type: Pod, labels: claimLabels(db, 'restore') },
+    // The first of these restores a physical backup. Of no other Database: what Patroni writes on pods changes all the time.
+    ...(isPhysical(db) ? [{ type: Pod, labels: claimLabels(db) }] : []),
     // Always one, because Metacontroller 1.5 is asked for all of the namespace then.
     { type: DatabaseBackups, names: [db.spec.bootstrap?.recovery?.source.backupRef?.name ?? names(db).backup] },
   ],

@@ -164,6 +164,12 @@ export const backupFields = {
 
 const backup = rule(
   z.object({
+    method: z
+      .enum(['logical', 'physical'])
+      .default('logical')
+      .describe(
+        "How: logical is a dump by the engine's own tool, which any later version can read. Physical copies the data files and archives the log, for recovery to a point in time: for postgresql, to S3.",
+      ),
     enabled: z.boolean().default(false).describe('Whether backups are taken on a schedule.'),
     schedule: backupFields.schedule
       .default('0 2 * * *')
@@ -184,6 +190,7 @@ const backup = rule(
 
 const lyingBackups = z.object({
   database: objectNameSchema.describe('Name of the Database that they are of, which need not exist any more.'),
+  method: z.enum(['logical', 'physical']).default('logical').describe('How they were taken.'),
   destination: destination.describe(
     'Where they lie, as the destination of the backups said. Without a prefix it is that of a Database of this namespace.',
   ),
@@ -202,7 +209,7 @@ const recoverySource = rule(
   (value) => (value.backupRef === undefined) !== (value.backup === undefined),
 )
 
-const recovery = z.object({
+const recoveryFields = z.object({
   source: recoverySource.describe('Which backups.'),
   backupName: z
     .string()
@@ -210,12 +217,32 @@ const recovery = z.object({
     .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'must be the name of a backup, as status.lastBackup.name has it')
     .optional()
     .describe('Which one of them; the latest when absent.'),
+  targetTime: z
+    .string()
+    .max(32)
+    .regex(
+      /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$/,
+      'must be a time as RFC 3339 has it, in whole seconds, such as 2026-03-01T12:30:00Z',
+    )
+    .refine((text) => !Number.isNaN(Date.parse(text)), { message: 'is no time that there is' })
+    .optional()
+    .describe('The database as it was then; with a physical backup, and as it was last when absent.'),
   uploadImage: backupFields.uploadImage,
   workSize: backupFields.workSize.describe(
     'Limit for what is written on the node before it is in the database; without one the node sets it.',
   ),
   activeDeadlineSeconds: backupFields.activeDeadlineSeconds.describe('A recovery that takes longer is given up.'),
 })
+
+const recovery = rule(
+  recoveryFields,
+  {
+    rule: "!has(self.targetTime) || (has(self.source.backup) && self.source.backup.method == 'physical')",
+    message: 'a dump is of one time only: for another one, source.backup has to be of method physical',
+    fieldPath: '.targetTime',
+  },
+  ({ targetTime, source }) => targetTime === undefined || source.backup?.method === 'physical',
+)
 
 /** Names that mean something to one of the engines, or to the operator. */
 export const reservedUsers = ['postgres', 'root', 'monitor', 'operator_hooks', 'public', 'none', 'mysql']
@@ -431,6 +458,10 @@ const base = z.object({
     .describe('Who may connect.'),
 })
 
+function isSecureS3(value: z.output<typeof destination> | undefined): boolean {
+  return value?.s3 !== undefined && (value.s3.endpoint?.startsWith('https://') ?? true)
+}
+
 export const spec = [
   {
     when: { rule: "self.engine != 'mysql' || self.replicas <= 9", fieldPath: '.replicas' },
@@ -479,6 +510,31 @@ export const spec = [
     message: 'a last backup needs spec.backup.destination',
     check: (value: z.output<typeof base>) =>
       !value.deletionPolicy.startsWith('Backup') || value.backup.destination !== undefined,
+  },
+  {
+    when: { rule: "self.backup.method == 'logical' || self.engine == 'postgresql'", fieldPath: '.backup.method' },
+    message: 'physical backups are for postgresql',
+    check: (value: z.output<typeof base>) => value.backup.method === 'logical' || value.engine === 'postgresql',
+  },
+  {
+    when: {
+      rule: "self.backup.method == 'logical' || (has(self.backup.destination) && has(self.backup.destination.s3) && (!has(self.backup.destination.s3.endpoint) || self.backup.destination.s3.endpoint.startsWith('https://')))",
+      fieldPath: '.backup.destination',
+    },
+    message:
+      'physical backups go to S3 by https: every pod archives its log, and a claim is most often of one node alone',
+    check: (value: z.output<typeof base>) => value.backup.method === 'logical' || isSecureS3(value.backup.destination),
+  },
+  {
+    when: {
+      rule: "!has(self.bootstrap) || !has(self.bootstrap.recovery) || !has(self.bootstrap.recovery.source.backup) || self.bootstrap.recovery.source.backup.method == 'logical' || (self.engine == 'postgresql' && has(self.bootstrap.recovery.source.backup.destination.s3))",
+      fieldPath: '.bootstrap.recovery.source.backup.method',
+    },
+    message: 'physical backups are for postgresql, and lie in S3',
+    check: ({ engine, bootstrap }: z.output<typeof base>) => {
+      const from = bootstrap?.recovery?.source.backup
+      return from?.method !== 'physical' || (engine === 'postgresql' && isSecureS3(from.destination))
+    },
   },
   {
     when: { rule: '!self.monitoring.alerting || self.monitoring.enabled', fieldPath: '.monitoring.alerting' },

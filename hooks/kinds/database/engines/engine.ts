@@ -3,6 +3,7 @@ import type { EnvVar, EnvVarSource } from 'kubernetes-types/core/v1.js'
 import { fieldBelow } from '../../../sdk/fields.ts'
 import type { Problem } from '../../../sdk/schema.ts'
 import type { Database } from '../schema.ts'
+import type { Archive } from './archive.ts'
 import type { Replication } from './replication.ts'
 
 /** An engine's facts, and the texts that are written for it. */
@@ -60,6 +61,8 @@ export interface Engine {
   helperScripts?: Readonly<Record<string, string>>
   /** What serves metrics to Prometheus, from a pod of its own for each replica. */
   exporter: Exporter
+  /** What archives the engine's log and takes physical backups. */
+  archive?: Archive
   /** What makes several replicas one database. */
   replication?: Replication
   /** How the file name of a backup ends. */
@@ -121,6 +124,7 @@ interface OwnedParameter {
 /** Where things are mounted, in the engine's pods and in those of backups. */
 export const paths = {
   scripts: '/scripts',
+  credentials: '/etc/credentials',
   app: '/etc/credentials/app',
   superuser: '/etc/credentials/superuser',
   tls: '/etc/tls',

@@ -1,6 +1,7 @@
 // PostgreSQL in the official image: https://hub.docker.com/_/postgres and https://www.postgresql.org/docs/
 import type { Database } from '../schema.ts'
 import { type Access, type Engine, monitor, operator, paths } from './engine.ts'
+import { pgBackRest } from './postgresql/archive.ts'
 import {
   configurationPath,
   dataDirectory,
@@ -178,6 +179,7 @@ ask --command="COMMENT ON DATABASE postgres IS 'default administrative connectio
       { name: 'DATA_SOURCE_PASS_FILE', value: passwordFile },
     ],
   },
+  archive: pgBackRest,
   replication: patroni,
   backupSuffix: '.tar',
   uri: (access) => `postgresql://${login(access)}@${access.host}:${access.port}/${access.database}${sslMode(access)}`,

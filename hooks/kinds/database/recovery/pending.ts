@@ -11,7 +11,12 @@ export function isRecovering(db: Database): boolean {
 
 /** Whether a dump is on its way into the running engine: nobody else shall write to it meanwhile. */
 export function isFilling(db: Database): boolean {
-  return isRecovering(db)
+  return isRecovering(db) && !isPhysical(db)
+}
+
+/** Whether the first pod gets its data from a physical backup, before the engine starts. */
+export function isPhysical(db: Database): boolean {
+  return db.spec.bootstrap?.recovery?.source.backup?.method === 'physical'
 }
 
 /** Whether a replica of it was ready at some time. */

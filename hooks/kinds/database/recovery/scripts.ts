@@ -16,6 +16,8 @@ export const failures = [
   'SourceUnavailable',
   'DecryptionFailed',
   'BackupCorrupt',
+  'TargetNotCovered',
+  'VersionMismatch',
   'NotEmpty',
   'RestoreFailed',
 ] as const

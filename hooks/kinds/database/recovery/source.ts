@@ -49,6 +49,23 @@ export function sourceOf(
   return { source: { database, destination, encryption, series, backupName } }
 }
 
+/** What the spec itself says of where backups lie, in the words of people. */
+export function sourceOfSpec(db: Database): {
+  source: { database: string; place: string }
+  backupName: string | undefined
+  targetTime: string | undefined
+} {
+  const { source, backupName, targetTime } = recoveryOf(db) ?? {
+    source: {},
+    backupName: undefined,
+    targetTime: undefined,
+  }
+  const { database = '', destination } = source.backup ?? {}
+  const s3 = destination?.s3
+  const place = `s3://${s3?.bucket}/${s3?.prefix ?? `${db.metadata.namespace}/${database}`}`
+  return { source: { database, place }, backupName, targetTime }
+}
+
 /** Where in a bucket backups of that Database lie, unless they were given a place. */
 export function folderOf(db: Database, { database, destination }: Source): string {
   return destination.s3?.prefix ?? `${db.metadata.namespace}/${database}`

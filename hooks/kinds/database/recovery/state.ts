@@ -3,11 +3,12 @@ import type { ConditionInput } from '../../../sdk/conditions.ts'
 import type { Context } from '../../../sdk/definition.ts'
 import { isRecord } from '../../../sdk/kubernetes.ts'
 import type { Live } from '../../../sdk/observed.ts'
-import { Job } from '../../../sdk/resources.ts'
+import { Job, Pod } from '../../../sdk/resources.ts'
 import { endOf, failureReason, jobOutcome, lastLine, lastMessage } from '../jobs.ts'
+import { names } from '../names.ts'
 import type { Database, DatabaseStatus } from '../schema.ts'
 import { containerNames, restoreJobName, resultContainer } from './job.ts'
-import { isRecovering } from './pending.ts'
+import { isPhysical, isRecovering } from './pending.ts'
 import { failures } from './scripts.ts'
 import { recoveryOf, type Source, sourceOf } from './source.ts'
 
@@ -31,6 +32,7 @@ export function recovered(db: Database, view: View): Recovery | undefined {
     return { status: known, condition: condition('True', 'Recovered', `from ${known.backup ?? 'a backup'}`) }
   }
   if (!isRecovering(db)) return undefined
+  if (isPhysical(db)) return byPod(db, view)
   const { source, missing } = sourceOf(recovery, view)
   if (source === undefined) {
     return { status: { phase: 'Failed' }, condition: condition('False', missing.reason, missing.message) }
@@ -75,6 +77,43 @@ export function recovered(db: Database, view: View): Recovery | undefined {
   }
 }
 
+// The first pod restores before its engine starts, and goes on trying.
+function byPod(db: Database, { related }: View): Recovery {
+  const status = related
+    .get(Pod, names(db).pod(0))
+    ?.status?.initContainerStatuses?.find(({ name }) => name === resultContainer)
+  const ended = status?.state?.terminated ?? status?.lastState?.terminated
+  const message = ended?.message?.trim() ?? ''
+  if (ended?.exitCode === 0) {
+    const { name, bytes, seconds } = resultOf(message)
+    return {
+      status: {
+        phase: 'Recovered',
+        ...(name === undefined ? {} : { backup: name }),
+        ...(bytes === undefined ? {} : { size: bytes }),
+        ...(seconds === undefined ? {} : { durationSeconds: seconds }),
+        completionTime: ended.finishedAt ?? '',
+      },
+      condition: condition('True', 'Recovered', `from ${name ?? 'a backup'}`),
+    }
+  }
+  if (ended === undefined) {
+    return {
+      status: { phase: 'Restoring' },
+      condition: condition('False', 'Restoring', `${names(db).pod(0)} restores`),
+    }
+  }
+  const { reason, text } = told(message) ?? { reason: 'RestoreFailed', text: lastLine(message) }
+  const again = `${text}; it is tried again`
+  return { status: { phase: 'Failed' }, condition: condition('False', reason, again) }
+}
+
+function told(message: string): { reason: string; text: string } | undefined {
+  const parts = /^([A-Za-z]+): (.*)$/s.exec(message)
+  const reason = failures.find((one) => one === parts?.[1])
+  return reason === undefined ? undefined : { reason, text: lastLine(parts?.[2] ?? '') }
+}
+
 function condition(status: 'True' | 'False', reason: string, message: string): ConditionInput {
   return { type: 'Recovered', status, reason, message }
 }
@@ -85,9 +124,8 @@ function failureOf(job: Live<Job>, { related }: View): { reason: string; message
     const message = lastMessage(related, job, name)
     // Those that end well and are not the last one say nothing.
     if (message === undefined) continue
-    const told = /^([A-Za-z]+): (.*)$/s.exec(message)
-    const reason = failures.find((one) => one === told?.[1])
-    if (reason !== undefined) return { reason, message: lastLine(told?.[2] ?? '') }
+    const known = told(message)
+    if (known !== undefined) return { reason: known.reason, message: known.text }
     if (name !== resultContainer || !message.startsWith('{')) {
       return { reason: 'RestoreFailed', message: `${name}: ${lastLine(message)}` }
     }
