@@ -16,7 +16,7 @@ given PGBACKREST_REPO1_S3_KEY_SECRET secret-access-key
 given PGBACKREST_REPO1_CIPHER_PASS passphrase
 if [ -n "\${AWS_ROLE_ARN:-}" ]; then export PGBACKREST_REPO1_S3_ROLE="\${AWS_ROLE_ARN##*/}"; fi
 unset PGHOST PGPORT PGUSER PGDATABASE
-stanza=$(sed -n 's/^\\[\\(.*\\)\\]$/\\1/p' ${configurationPath}/${configuration} | grep -vx global || true)
+stanza=$(sed -n 's/^\\[\\(.*\\)\\]$/\\1/p' ${configurationPath}/${configuration} | grep -v '^global' || true)
 exec ${agentPath}/bin/pgbackrest --config=${configurationPath}/${configuration} \${stanza:+--stanza="$stanza"} "$@"
 `
 }
@@ -56,8 +56,10 @@ size = last["info"]["repository"].get("delta") or last["info"]["size"]
 print(json.dumps({"name": last["label"], "bytes": size, "seconds": last["timestamp"]["stop"] - last["timestamp"]["start"], "verified": False}))'
 }
 
-served=''
+served='' created=''
 while true; do
+  # Nothing can be archived before.
+  if [ -z "$created" ] && [ "$(ask --command='SELECT pg_is_in_recovery()' 2>/dev/null || true)" = f ] && run stanza-create; then created=yes; fi
   request=$(waiting)
   if [ -n "$request" ] && [ "$request" != "$served" ]; then
     served=$request

@@ -13,6 +13,7 @@ import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import type { Archive } from '../archive.ts'
 import { paths } from '../engine.ts'
+import { archives } from './archive-parameters.ts'
 import { agentSidecarScript, archiveScript } from './archive-scripts.ts'
 import { agentPath } from './member-scripts.ts'
 import { dataDirectory, port, socketPath } from './parameters.ts'
@@ -90,22 +91,6 @@ function isUsed(db: Database): boolean {
   return archives(db) || physicalSource(db) !== undefined
 }
 
-/** Whether the engine archives its log. */
-export function archives(db: Database): boolean {
-  return db.spec.backup.method === 'physical' && db.spec.backup.destination?.s3 !== undefined
-}
-
-/** Parameters of an engine that archives. */
-export function archiveParameters(db: Database): Record<string, string> {
-  if (!archives(db)) return {}
-  return {
-    archive_mode: 'on',
-    archive_command: `bash ${paths.scripts}/pgbackrest.sh archive-push "%p"`,
-    // At most so much is lost with the volume.
-    archive_timeout: '60s',
-  }
-}
-
 function physicalSource(db: Database) {
   const backup = db.spec.bootstrap?.recovery?.source.backup
   return backup?.method === 'physical' ? backup : undefined
@@ -162,6 +147,8 @@ function ownConfiguration(db: Database): string {
       'process-max': '2',
       ...local,
     },
+    // One line for each file would drown the engine's own log.
+    'global:archive-push': { 'log-level-console': 'warn' },
     [pgBackRest.stanza(db)]: server(db),
   })
 }
@@ -173,7 +160,6 @@ function sourceConfiguration(db: Database): string {
       ...repository(source?.destination, source?.encryption, sourcePath, db.metadata.namespace, source?.database ?? ''),
       'process-max': '2',
       ...local,
-      'pg1-path': dataDirectory(db.spec.version),
     },
   })
 }

@@ -1,7 +1,7 @@
 // The parameters of a PostgreSQL server: https://www.postgresql.org/docs/current/runtime-config.html
 import type { Database } from '../../schema.ts'
 import { mebibytes, paths } from '../engine.ts'
-import { archiveParameters } from './archive.ts'
+import { archiveParameters } from './archive-parameters.ts'
 
 export const port = 5432
 export const socketPath = '/var/run/postgresql'

@@ -57,6 +57,8 @@ state=$(dirname "$PGDATA")/.recovery-${shortHash(db.metadata.uid)}
 export DATABASE='${source.database}' BACKUP='${backupName}' TARGET='${targetTime}' MAJOR='${major}' PLACE='${source.place}'
 fail() { printf '%s: %s' "$1" "$2" >"$RESULT_FILE"; echo "$2" >&2; exit 1; }
 last() { grep -v '^[[:space:]]*$' "$1" | tail -n 1 | sed 's/.*ERROR: *//' | cut -c 1-300; }
+fatal() { grep -o 'FATAL: .*' /tmp/server.log | head -n 1 | cut -c 9-300; }
+ask() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --host=${socketPath} --username=postgres --dbname=postgres "$@"; }
 run() { bash ${paths.scripts}/source.sh "$@"; }
 
 # The others are copied from the first.
@@ -90,22 +92,25 @@ restore() {
   echo 'began ${id}' >"$state"
   rm -rf "$PGDATA"
   mkdir -p -m 700 "$PGDATA"
-  run --stanza="$stanza" --set="$label" --pg1-path="$PGDATA" --recovery-option="restore_command=bash ${paths.scripts}/source.sh --stanza=$stanza archive-get %f \"%p\"" \
+  run --stanza="$stanza" --set="$label" --pg1-path="$PGDATA" --recovery-option="restore_command=bash ${paths.scripts}/source.sh --stanza=$stanza --pg1-path=$PGDATA --log-level-console=warn archive-get %f \"%p\"" \
     restore "$@" 2>&1 | tee /tmp/error || fail RestoreFailed "$label cannot be restored: $(last /tmp/error)"
   : >/tmp/server.log
-  pg_ctl start --pgdata="$PGDATA" --wait --timeout=604800 --log=/tmp/server.log --options="-c config_file=${configurationPath}/postgresql.conf -c hba_file=${configurationPath}/pg_hba.conf -c unix_socket_directories=${socketPath} -c listen_addresses= -c port=5432 -c archive_mode=off -c hot_standby=off -c ssl=off" >/dev/null
+  pg_ctl start --pgdata="$PGDATA" --wait --timeout=604800 --log=/tmp/server.log --options="-c config_file=${configurationPath}/postgresql.conf -c hba_file=${configurationPath}/pg_hba.conf -c unix_socket_directories=${socketPath} -c listen_addresses= -c port=5432 -c archive_mode=off -c hot_standby=off -c ssl=off" >/dev/null || return
+  # It takes no connection before it is a primary.
+  until [ "$(ask --command='SELECT pg_is_in_recovery()' 2>/dev/null)" = f ]; do
+    pg_ctl status --pgdata="$PGDATA" >/dev/null || return
+    sleep 1
+  done
 }
 if [ -z "$TARGET" ]; then
-  restore || { cat /tmp/server.log >&2; fail RestoreFailed "the log cannot be replayed: $(last /tmp/server.log)"; }
+  restore || { cat /tmp/server.log >&2; fail RestoreFailed "the log cannot be replayed: $(fatal)"; }
 elif ! restore --type=time --target="$(date -d "$TARGET" '+%Y-%m-%d %H:%M:%S+00')" --target-action=promote; then
   cat /tmp/server.log >&2
-  grep -q 'recovery ended before configured recovery target was reached' /tmp/server.log || fail RestoreFailed "the log cannot be replayed: $(last /tmp/server.log)"
+  grep -q 'recovery ended before configured recovery target was reached' /tmp/server.log || fail RestoreFailed "the log cannot be replayed: $(fatal)"
   # Nothing was committed between the target and the end of the archive, which is later: so the end is the same.
-  restore || { cat /tmp/server.log >&2; fail RestoreFailed "the log cannot be replayed: $(last /tmp/server.log)"; }
+  restore || { cat /tmp/server.log >&2; fail RestoreFailed "the log cannot be replayed: $(fatal)"; }
 fi
 cat /tmp/server.log
-ask() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --host=${socketPath} --username=postgres --dbname=postgres "$@"; }
-[ "$(ask --command='SELECT pg_is_in_recovery()')" = f ] || fail RestoreFailed "the log was replayed, and the server did not become a primary"
 # They would hold for replicas as well.
 for name in recovery_target recovery_target_action recovery_target_inclusive recovery_target_time recovery_target_timeline restore_command; do
   ask --command="ALTER SYSTEM RESET $name"
