@@ -38,7 +38,7 @@ run() { bash ${paths.scripts}/pgbackrest.sh "$@"; }
 
 backup() {
   run stanza-create || return
-  run info --output=json --log-level-console=off >/tmp/backup-info.json || return
+  run info --output=json --log-level-console=off --log-level-stderr=error >/tmp/backup-info.json || return
   # A full one a week, and what changed since then in between.
   type=$(${agentPath}/bin/python3 -c '
 import json, time
@@ -48,7 +48,7 @@ print("incr" if fulls and time.time() - max(fulls) < 6.5 * 86400 else "full")')
 }
 
 result() {
-  run info --output=json --log-level-console=off >/tmp/backup-info.json
+  run info --output=json --log-level-console=off --log-level-stderr=error >/tmp/backup-info.json
   ${agentPath}/bin/python3 -c '
 import json
 last = max((one for stanza in json.load(open("/tmp/backup-info.json")) for one in stanza["backup"]), key=lambda one: one["timestamp"]["stop"])

@@ -21,7 +21,7 @@ import datetime, json, os, re, sys
 database, wanted, target, major = (os.environ[name] for name in ("DATABASE", "BACKUP", "TARGET", "MAJOR"))
 def utc(seconds): return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 def fail(reason, message): print("fail", reason, message); sys.exit()
-stanzas = [one for one in json.load(sys.stdin) if re.fullmatch(re.escape(database) + "-[0-9a-f]{10}", one["name"]) or one["name"] == "[requested]" or one["name"] == "[invalid]"]
+stanzas = [one for one in json.loads(sys.stdin.read(), strict=False) if re.fullmatch(re.escape(database) + "-[0-9a-f]{10}", one["name"]) or one["name"] == "[requested]" or one["name"] == "[invalid]"]
 broken = [one["status"] for one in stanzas if one["status"]["code"] == 99]
 found = [(one, stanza) for stanza in stanzas for one in stanza.get("backup", []) if not one.get("error")]
 if not found and broken:
@@ -57,7 +57,7 @@ state=$(dirname "$PGDATA")/.recovery-${shortHash(db.metadata.uid)}
 export DATABASE='${source.database}' BACKUP='${backupName}' TARGET='${targetTime}' MAJOR='${major}' PLACE='${source.place}'
 fail() { printf '%s: %s' "$1" "$2" >"$RESULT_FILE"; echo "$2" >&2; exit 1; }
 last() { grep -v '^[[:space:]]*$' "$1" | tail -n 1 | sed 's/.*ERROR: *//' | cut -c 1-300; }
-fatal() { grep -o 'FATAL: .*' /tmp/server.log | head -n 1 | cut -c 9-300; }
+fatal() { grep -o 'FATAL: .*' /tmp/server.log | grep -v 'not accepting connections' | head -n 1 | cut -c 9-300; }
 ask() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --host=${socketPath} --username=postgres --dbname=postgres "$@"; }
 run() { bash ${paths.scripts}/source.sh "$@"; }
 
@@ -73,7 +73,7 @@ ${choice.trim()}
 PYTHON
 )
 began=$SECONDS
-run info --output=json --log-level-console=off >/tmp/info.json 2>/tmp/error || fail SourceUnavailable "the archive cannot be read: $(last /tmp/error)"
+run info --output=json --log-level-console=off --log-level-stderr=error >/tmp/info.json 2>/tmp/error || fail SourceUnavailable "the archive cannot be read: $(last /tmp/error)"
 read -r verdict stanza label rest < <(${agentPath}/bin/python3 -c "$choice" </tmp/info.json)
 [ "$verdict" = ok ] || fail "${'$'}{stanza:-RestoreFailed}" "$label $rest"
 size=${'$'}{rest%% *}
