@@ -62,8 +62,10 @@ launcher pgbackrest pgbackrest
 launcher patroni python3 '-I "$root/libexec/patroni.py"'
 launcher patronictl python3 '-I "$root/libexec/patronictl.py"'
 printf 'from patroni.__main__ import main\n\nif __name__ == "__main__":\n    main()\n' >"$target/libexec/patroni.py"
-launcher member python3 '-I "$root/libexec/member.py"'
-cp "$(dirname "$0")/member.py" "$target/libexec/member.py"
+for program in member demote; do
+  launcher "$program" python3 "-I \"\$root/libexec/$program.py\""
+  cp "$(dirname "$0")/$program.py" "$target/libexec/$program.py"
+done
 printf 'from patroni.ctl import ctl\n\nif __name__ == "__main__":\n    ctl()\n' >"$target/libexec/patronictl.py"
 
 # Exact versions and, where the file system has them, licences of the packages that something is from.

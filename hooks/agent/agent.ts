@@ -1,8 +1,6 @@
 // What the agent of an engine is: it runs beside one member of a replicated Database, in the member's own pod.
 import type { Logger } from 'pino'
-
-/** What a member is to clients: the value of its pod's label. */
-export type Role = 'primary' | 'replica'
+import type { Role } from '../sdk/roles.ts'
 
 /** What an agent found the member to be, after having done what was to be done. */
 export interface Step {

@@ -1,7 +1,8 @@
 // The loop of an agent: look, act, and have the pod's label say what was found.
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { EngineAgent, Role, Step } from './agent.ts'
+import type { Role } from '../sdk/roles.ts'
+import type { EngineAgent, Step } from './agent.ts'
 import type { Pods } from './pod.ts'
 
 export interface Loop {

@@ -3,11 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
-import type { Role } from './agent.ts'
+import { type Role, roleLabel } from '../sdk/roles.ts'
 import { required } from './agent.ts'
-
-/** Label of a pod that says what its member is to clients. */
-export const roleLabel = 'example.com/role'
 
 /** The pods of one Database, as an agent may change them: their roles. */
 export interface Pods {

@@ -8,12 +8,15 @@ import { exitCodes, processShell, type Shell } from './shell.ts'
 import { didYouMean } from './suggest.ts'
 
 /** Runs the command in this process's own terminal. It knows no kinds. */
-export function run(args: string[]): Promise<number> {
-  return agent(args, processShell([]))
+export async function run(args: string[]): Promise<number> {
+  const code = await agent(args, processShell([]))
+  // What it was just about to do ends with it: the engine has ended before.
+  process.exit(code)
 }
 
 // Each is a client of one engine, which nothing else loads.
 const engines: Record<string, () => Promise<{ makeAgent: MakeAgent }>> = {
+  mongodb: () => import('../agent/mongodb/agent.ts'),
   mysql: () => import('../agent/mysql/agent.ts'),
 }
 

@@ -1,5 +1,6 @@
 // `npm run bench`: measures and prints tables with ratios and whether the goals are reached.
 import { parseArgs } from 'node:util'
+import type { FailoverOptions } from './failover.ts'
 import { benchHook } from './hook.ts'
 import { benchHttp } from './http.ts'
 import { benchMemory } from './memory.ts'
@@ -18,10 +19,25 @@ Without a part: hook, http, memory and start, about a minute and a half.
   cluster  200 Databases on a real control plane, against a plain client; several minutes
   load     1000 WebApps: until all are ready, drift repaired, an outage; some fifteen minutes
   resync   what an unchanged Database costs each time it is looked at; two minutes
+  exporter what being scraped costs PostgreSQL and MySQL in pods; some ten minutes; Linux and root
   flags    Metacontroller's flags: children per second and CPU for each set; several minutes
-  all      all of these`
+  databases how long Databases in real pods take until they are Ready, and what an engine does there beside the same one
+             bare: half an hour. Linux and root.  --engine=postgresql,mysql  --repeat=5
+  failover how long databases in real pods cannot be written to when something happens to them; hours. Linux and root
+             --engine=postgresql,mysql  --only=deleted,frozen  --repeat=5  --members=3  --nodes=2
+             --mode=async,sync
+  all      all of these but databases and failover`
 
-const parts: Record<string, (image: () => Promise<Image>) => Promise<Section>> = {
+interface Arguments {
+  readonly engine: string
+  readonly only: string
+  readonly repeat: string
+  readonly members: string
+  readonly nodes: string
+  readonly mode: string
+}
+
+const parts: Record<string, (image: () => Promise<Image>, given: Arguments) => Promise<Section>> = {
   hook: () => benchHook(),
   http: async (image) => benchHttp(await image()),
   memory: async (image) => benchMemory(await image()),
@@ -29,8 +45,15 @@ const parts: Record<string, (image: () => Promise<Image>) => Promise<Section>> =
   cluster: async (image) => (await import('./cluster.ts')).benchCluster(await image()),
   load: async (image) => (await import('./load.ts')).benchLoad(await image()),
   resync: async (image) => (await import('./resync.ts')).benchResync(await image()),
+  exporter: async () => (await import('./exporter.ts')).benchExporter(),
   flags: async (image) => (await import('./flags.ts')).benchFlags(await image()),
+  databases: async (_, given) => {
+    const { engines, repeat } = failoverOptions(given)
+    return (await import('./engines.ts')).benchEngines({ engines, repeat })
+  },
+  failover: async (_, given) => (await import('./failover.ts')).benchFailover(failoverOptions(given)),
 }
+const long = ['databases', 'failover']
 const usual = ['hook', 'http', 'memory', 'start']
 
 process.exitCode = await main(process.argv.slice(2))
@@ -39,7 +62,16 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { output: { type: 'string', default: 'markdown' }, help: { type: 'boolean', short: 'h', default: false } },
+    options: {
+      output: { type: 'string', default: 'markdown' },
+      engine: { type: 'string', default: 'postgresql,mysql' },
+      only: { type: 'string', default: '' },
+      repeat: { type: 'string', default: '5' },
+      members: { type: 'string', default: '3' },
+      nodes: { type: 'string', default: '2' },
+      mode: { type: 'string', default: 'async,sync' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
   })
   if (values.help) {
     process.stdout.write(`${help}\n`)
@@ -51,7 +83,11 @@ async function main(args: string[]): Promise<number> {
     process.stderr.write(`${what}\n\n${help}\n`)
     return 2
   }
-  const chosen = positionals.includes('all') ? Object.keys(parts) : positionals.length > 0 ? positionals : usual
+  const chosen = positionals.includes('all')
+    ? Object.keys(parts).filter((name) => !long.includes(name))
+    : positionals.length > 0
+      ? positionals
+      : usual
   let made: Promise<Image> | undefined
   const image = () => {
     made ??= makeImage()
@@ -61,7 +97,7 @@ async function main(args: string[]): Promise<number> {
   try {
     for (const name of chosen) {
       process.stderr.write(`${name} …\n`)
-      const section = await parts[name]?.(image)
+      const section = await parts[name]?.(image, values)
       if (section === undefined) continue
       sections.push(section)
       if (values.output === 'markdown') process.stdout.write(`${asMarkdown(section)}\n\n`)
@@ -71,4 +107,28 @@ async function main(args: string[]): Promise<number> {
     ;(await made)?.remove()
   }
   return 0
+}
+
+function failoverOptions({ engine, only, repeat, members, nodes, mode }: Arguments): FailoverOptions {
+  return {
+    engines: chosenOf('engine', engine, ['postgresql', 'mysql']),
+    only: only.split(',').filter(Boolean),
+    repeat: countOf('repeat', repeat),
+    members: countOf('members', members),
+    nodes: countOf('nodes', nodes),
+    modes: chosenOf('mode', mode, ['async', 'sync']),
+  }
+}
+
+function chosenOf<Name extends string>(flag: string, text: string, known: readonly Name[]): Name[] {
+  return text.split(',').map((word) => {
+    const found = known.find((name) => name === word)
+    if (found === undefined) throw new Error(`--${flag}: "${word}" is none of ${known.join(', ')}`)
+    return found
+  })
+}
+
+function countOf(flag: string, text: string): number {
+  if (!/^[1-9][0-9]?$/.test(text)) throw new Error(`--${flag}=${text}: a number from 1 to 99 is wanted`)
+  return Number(text)
 }

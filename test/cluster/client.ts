@@ -1,5 +1,6 @@
 // A client of the Kubernetes API in a hundred lines: plain REST with a bearer token. @kubernetes/client-node would
 // do, but it costs a second to import per test file, and its errors have to be taken apart to become ApiError.
+import { Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent, request } from 'node:https'
 import { setTimeout as wait } from 'node:timers/promises'
 import {
@@ -39,17 +40,21 @@ interface ListOptions {
   fields?: Record<string, string>
 }
 
-/** A client for `server` (https://…), trusting the certificates in `ca` (PEM). */
+/** A client for `server` (https://…), trusting the certificates in `ca` (PEM); or for http://…, a proxy that logs in itself. */
 export function connect(server: string, ca: string, token: string): Client {
-  const agent = new Agent({ ca, keepAlive: true, maxSockets: 64 })
+  const pool = { keepAlive: true, maxSockets: 64 }
+  const agent = server.startsWith('https:') ? new Agent({ ...pool, ca }) : new PlainAgent(pool)
   const plurals = new Map<string, Map<string, { plural: string; namespaced: boolean }>>()
 
   const ask = async (method: string, path: string, body?: unknown, contentType = 'application/json') => {
-    let { status, text } = await send(agent, `${server}${path}`, method, token, body, contentType)
+    const once = () => send(agent, `${server}${path}`, method, token, body, contentType)
+    // A connection that is kept may be closed by the other end just when it is used again: what only reads asks anew.
+    const sent = method === 'GET' ? once().catch(once) : once()
+    let { status, text } = await sent
     // The API server sheds load, or a CRD's storage is being set up: as client-go does, wait and ask again.
     for (let tries = 1; status === 429 && tries < 50; tries++) {
       await wait(200)
-      ;({ status, text } = await send(agent, `${server}${path}`, method, token, body, contentType))
+      ;({ status, text } = await once())
     }
     if (status < 200 || status > 299) throw apiError(status, text, `${method} ${path}`)
     return parse(text)
@@ -146,15 +151,24 @@ function collectionOf({ apiVersion, kind, metadata: { namespace } }: KubernetesO
   return { apiVersion, kind, ...(namespace === undefined ? {} : { namespace }) }
 }
 
-function send(agent: Agent, url: string, method: string, token: string, body: unknown, contentType: string) {
+function send(
+  agent: Agent | PlainAgent,
+  url: string,
+  method: string,
+  token: string,
+  body: unknown,
+  contentType: string,
+) {
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body)
-    const headers: Record<string, string | number> = { authorization: `Bearer ${token}`, accept: 'application/json' }
+    const headers: Record<string, string | number> = { accept: 'application/json' }
+    if (token !== '') headers.authorization = `Bearer ${token}`
     if (payload !== undefined) {
       headers['content-type'] = contentType
       headers['content-length'] = Buffer.byteLength(payload)
     }
-    const outgoing = request(url, { agent, method, headers }, (response) => {
+    const open = agent instanceof Agent ? request : plainRequest
+    const outgoing = open(url, { agent, method, headers }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)

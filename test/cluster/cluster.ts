@@ -22,6 +22,8 @@ export interface ControlPlaneClusterOptions extends ControlPlaneOptions {
 
 export interface ControlPlaneCluster extends Cluster {
   readonly controlPlane: ControlPlane
+  /** What was put there of the suite. */
+  readonly installed: readonly KubernetesObject[]
   /** By component: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok, metacontroller, hook. */
   usage(): Record<string, Usage>
   /** Ends everything and removes its folder. */
@@ -56,12 +58,12 @@ export async function clusterOn(
     const env = { KUBECONFIG: controlPlane.eventsKubeconfig, ...options.hook.env }
     hook = await hookService(controlPlane.workplace, { ...options.hook, env }, options.faults)
     // Metacontroller last: a controller whose kind or hook is missing at first would be retried only later.
-    await Promise.all([
+    const [, installed] = await Promise.all([
       hook.start(),
       installSuite(controlPlane.client, { manifests: options.manifests, hookUrl: hook.calledAt }),
     ])
     await controlPlane.metacontroller.start()
-    return clusterOf(controlPlane, hook, options, stop)
+    return clusterOf(controlPlane, hook, installed, options, stop)
   } catch (error) {
     await stop()
     throw error
@@ -71,6 +73,7 @@ export async function clusterOn(
 function clusterOf(
   controlPlane: ControlPlane,
   hook: HookProcess,
+  installed: readonly KubernetesObject[],
   { faults = true, secondsPerSecond = 1 }: ControlPlaneClusterOptions,
   stop: () => Promise<void>,
 ): ControlPlaneCluster {
@@ -80,6 +83,7 @@ function clusterOf(
     tier: 'control-plane',
     capabilities: { clock: false, faults, containers: false },
     controlPlane,
+    installed,
     hook,
     metacontroller,
     apply: (object) => client.apply(object),

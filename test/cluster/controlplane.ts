@@ -245,7 +245,8 @@ async function startIn(workplace: Workplace, binaries: Binaries, options: Contro
   }
 }
 
-function metacontrollerProcess(
+/** Metacontroller by this command and with this environment, its metrics on this port. */
+export function metacontrollerProcess(
   workplace: Workplace,
   command: readonly string[],
   env: Record<string, string>,
@@ -295,7 +296,7 @@ function isWrite({ method, url = '' }: { method?: string | undefined; url?: stri
 }
 
 /** 1.5 has one address, for metrics; 4 has one for metrics and one for health. Both would clash with another's. */
-function listenFlags(metacontroller: readonly string[], metricsPort: number, healthPort: number): string[] {
+export function listenFlags(metacontroller: readonly string[], metricsPort: number, healthPort: number): string[] {
   const [program = ''] = metacontroller
   const { stdout, stderr, error } = spawnSync(program, ['--help'], { encoding: 'utf8', timeout: 10_000 })
   if (error) throw new Error(`${program} --help: ${error.message}`)
@@ -306,7 +307,7 @@ function listenFlags(metacontroller: readonly string[], metricsPort: number, hea
   return known.map(([flag, port]) => `--${flag}=127.0.0.1:${port}`)
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   // All are held at once, so that no two are the same.
   const servers = await Promise.all(
     Array.from(
@@ -399,7 +400,8 @@ function schedulerConfig(folder: string, kubeconfig: string): string {
   return path
 }
 
-function kubectlScript(folder: string, kubectl: readonly string[], kubeconfig: string): string {
+/** A script in `folder` that runs kubectl with that kubeconfig. */
+export function kubectlScript(folder: string, kubectl: readonly string[], kubeconfig: string): string {
   const path = join(folder, 'kubectl')
   const words = kubectl.map((word) => `'${word}'`).join(' ')
   writeFileSync(path, `#!/bin/sh\nexec ${words} --kubeconfig='${kubeconfig}' "$@"\n`, { mode: 0o755 })

@@ -67,6 +67,15 @@ export function database(spec: object = {}, metadata: object = {}): KubernetesOb
   }
 }
 
+export function backup(spec: object = {}): KubernetesObject {
+  return {
+    apiVersion: 'example.com/v1',
+    kind: 'DatabaseBackup',
+    metadata: { name: 'nightly', namespace, uid: 'backup', generation: 1 },
+    spec: { databaseRef: { name: 'orders' }, destination: { claim: { name: 'backups' } }, ...spec },
+  }
+}
+
 export function webApp(spec: object = {}, metadata: object = {}, status?: object): KubernetesObject {
   return {
     apiVersion: 'platform.example.com/v1',

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parser } from '@prometheus-io/lezer-promql'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { grafanaDashboards } from '../../hooks/decorators/grafana-dashboards/index.ts'
 import { prometheusOperator } from '../../hooks/decorators/prometheus-operator/index.ts'
 import { database as databaseKind } from '../../hooks/kinds/database/index.ts'
@@ -9,7 +9,7 @@ import { webapp } from '../../hooks/kinds/webapp/index.ts'
 import { storedVersion } from '../../hooks/sdk/definition.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { parse } from '../../hooks/sdk/schema.ts'
-import { ask, database, found, namespace, webApp } from './ask.ts'
+import { ask, backup, database, found, namespace, webApp } from './ask.ts'
 
 const runbooks = join(import.meta.dirname, '..', '..', 'docs', 'runbooks')
 const monitoring = { monitoring: { enabled: true, alerting: true } }
@@ -20,6 +20,7 @@ const watched: [string, KubernetesObject][] = [
       ...monitoring,
       engine,
       version: engine === 'postgresql' ? '17.2' : '8.0.4',
+      replicas: 3,
       backup: { enabled: true, destination: { claim: { name: 'backups' } } },
     }),
   ]),
@@ -36,38 +37,58 @@ interface Rule {
 for (const [title, object] of watched) {
   const kind = object.kind.toLowerCase()
   const name = String(object.metadata.name)
-  const { response } = ask(prometheusOperator, object)
-  const { groups } = found(response, 'PrometheusRule', `${name}-${kind}`).spec as { groups: { rules: Rule[] }[] }
-  const rules = groups.flatMap(({ rules }) => rules)
+  const rules = rulesOf(object)
   const { data } = found(dashboardsOf(object), 'ConfigMap', `${name}-${kind}-dashboard`) as unknown as {
     data: Record<string, string>
   }
-  const model = JSON.parse(Object.values(data)[0] ?? '') as { panels: { targets: { expr: string }[] }[]; uid: string }
-  const queries = model.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+  const model = JSON.parse(Object.values(data)[0] ?? '') as { panels: { targets?: { expr: string }[] }[]; uid: string }
+  const queries = model.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
 
   t.test(`${title}: each alert has a runbook, and says whose it is`, async (t) => {
     t.ok(rules.length >= 5)
-    for (const { alert, labels, annotations } of rules) {
-      const file = join(runbooks, `${alert}.md`)
-      t.ok(existsSync(file), `${alert}.md`)
-      t.match(readFileSync(file, 'utf8'), new RegExp(`^# ${alert}\n`), 'its title is the alert')
-      t.match(annotations.runbook_url, new RegExp(`^https://.*/${alert}\\.md$`))
-      t.match(labels, { severity: /^(critical|warning)$/, namespace, [kind]: name })
+    for (const rule of rules) {
+      checkRunbook(t, rule)
+      t.match(rule.labels, { severity: /^(critical|warning)$/, namespace, [kind]: name })
     }
   })
 
   t.test(`${title}: every query is PromQL, of metrics that exist, and of this resource alone`, async (t) => {
-    for (const expr of [...rules.map(({ expr }) => expr), ...queries]) {
-      t.equal(faultOf(expr), undefined, expr)
-      const metrics = metricsIn(expr)
-      t.ok(metrics.length > 0)
-      for (const metric of metrics) t.ok(known.has(metric), `${metric} is one of an exporter's`)
-      const selectors = expr.match(/\{[^}]*\}/g) ?? []
-      t.equal(selectors.length, metrics.length, 'no metric without a selector')
-      for (const selector of selectors) t.match(selector, new RegExp(`namespace="${namespace}".*${name}`))
-    }
+    for (const expr of [...rules.map(({ expr }) => expr), ...queries]) checkQuery(t, expr, name)
   })
 }
+
+t.test('a backup has alerts of its own, which say of which database it is', async (t) => {
+  const alerting = { monitoring: { alerting: true } }
+  for (const [title, spec, alerts] of [
+    ['on a schedule', { schedule: '@daily' }, ['DatabaseBackupFailed', 'DatabaseBackupOverdue']],
+    ['suspended', { schedule: '@daily', suspend: true }, ['DatabaseBackupFailed']],
+    ['once', {}, ['DatabaseBackupFailed']],
+  ] as const) {
+    const rules = rulesOf(backup({ ...spec, ...alerting }))
+    t.same(
+      rules.map(({ alert }) => alert),
+      alerts,
+      title,
+    )
+    for (const rule of rules) {
+      checkRunbook(t, rule)
+      checkQuery(t, rule.expr, 'nightly')
+      t.match(rule.labels, { namespace, databasebackup: 'nightly', database: 'orders' })
+    }
+  }
+  t.same(ask(prometheusOperator, backup({})).response.attachments, [])
+})
+
+t.test('what several members can suffer from, a single one is not asked for', async (t) => {
+  const ofReplicas = ['DatabaseWithoutStandby', 'DatabaseReplicaNotReplicating', 'DatabaseReplicationLag']
+  const alertsOf = (spec: object) => rulesOf(database({ ...monitoring, ...spec })).map(({ alert }) => alert)
+  for (const alert of ofReplicas) {
+    t.ok(alertsOf({ replicas: 3 }).includes(alert), alert)
+    t.notOk(alertsOf({}).includes(alert), alert)
+  }
+  t.ok(alertsOf({}).includes('DatabaseMetricsAbsent'))
+  t.notOk(alertsOf({ suspend: true }).includes('DatabaseMetricsAbsent'), 'it has no exporter while it is stopped')
+})
 
 t.test('what is scraped is not the kinds’ to say, but their Services’', async (t) => {
   for (const object of [database(monitoring), webApp(monitoring)]) {
@@ -84,22 +105,13 @@ t.test('switched off there is nothing, and without alerting no alert', async (t)
 })
 
 t.test('a backup is overdue by its own schedule', async (t) => {
-  const seconds = (schedule: string, further: object = {}) => {
-    const backup = {
-      enabled: true,
-      schedule,
-      destination: { claim: { name: 'b' } },
-      activeDeadlineSeconds: 3600,
-      ...further,
-    }
-    const { response } = ask(prometheusOperator, database({ ...monitoring, backup }))
-    const text = JSON.stringify(found(response, 'PrometheusRule', 'orders-database').spec)
-    return /kube_cronjob_created\{[^}]*\}\) > (\d+)/.exec(text)?.[1]
+  const seconds = (schedule: string) => {
+    const rules = rulesOf(backup({ schedule, activeDeadlineSeconds: 3600, monitoring: { alerting: true } }))
+    return /> (\d+)$/.exec(rules.find(({ alert }) => alert === 'DatabaseBackupOverdue')?.expr ?? '')?.[1]
   }
   t.equal(seconds('@hourly'), String(1.5 * 3600 + 3600))
   t.equal(seconds('0 2 * * *'), String(1.5 * 86400 + 3600))
   t.equal(seconds('0 2 * * MON-FRI'), String(1.5 * 3 * 86400 + 3600), 'over a weekend too')
-  t.equal(seconds('@hourly', { suspend: true }), undefined)
 })
 
 t.test('what Prometheus selects by, and where runbooks are, is said at the DecoratorController', async (t) => {
@@ -120,6 +132,30 @@ t.test('a dashboard goes with the Service of its resource, and with no other', a
   t.same(dashboardsOf(database()).attachments, [])
   t.same(dashboardsOf(watched, 'another').attachments, [])
 })
+
+function rulesOf(object: KubernetesObject): Rule[] {
+  const { response } = ask(prometheusOperator, object)
+  const rule = found(response, 'PrometheusRule', `${object.metadata.name}-${object.kind.toLowerCase()}`)
+  const { groups } = rule.spec as { groups: { rules: Rule[] }[] }
+  return groups.flatMap(({ rules }) => rules)
+}
+
+function checkRunbook(t: Test, { alert, annotations }: Rule): void {
+  const file = join(runbooks, `${alert}.md`)
+  t.ok(existsSync(file), `${alert}.md`)
+  t.match(readFileSync(file, 'utf8'), new RegExp(`^# ${alert}\n`), 'its title is the alert')
+  t.match(annotations.runbook_url, new RegExp(`^https://.*/${alert}\\.md$`))
+}
+
+function checkQuery(t: Test, expr: string, name: string): void {
+  t.equal(faultOf(expr), undefined, expr)
+  const metrics = metricsIn(expr)
+  t.ok(metrics.length > 0)
+  for (const metric of metrics) t.ok(known.has(metric), `${metric} is one of an exporter's`)
+  const selectors = expr.match(/\{[^}]*\}/g) ?? []
+  t.equal(selectors.length, metrics.length, 'no metric without a selector')
+  for (const selector of selectors) t.match(selector, new RegExp(`namespace="${namespace}".*${name}`))
+}
 
 /** What the Service of a resource gets; `owner` is the uid that it says is its owner's. */
 function dashboardsOf(object: KubernetesObject, owner = object.metadata.uid ?? '') {
@@ -236,7 +272,11 @@ const known = new Set([
   'kube_horizontalpodautoscaler_spec_max_replicas',
   'kube_horizontalpodautoscaler_status_current_replicas',
   'kube_cronjob_created',
+  'kube_cronjob_status_active',
+  'kube_cronjob_status_last_schedule_time',
   'kube_cronjob_status_last_successful_time',
+  'kube_job_failed',
+  'kube_pod_info',
   'kube_pod_container_status_restarts_total',
   'kube_pod_container_resource_limits',
   // The kubelet: pkg/volume of Kubernetes, and cAdvisor.
@@ -245,22 +285,54 @@ const known = new Set([
   'kubelet_volume_stats_used_bytes',
   'container_cpu_usage_seconds_total',
   'container_memory_working_set_bytes',
-  // postgres_exporter: pg_stat_activity and pg_settings of its main program, and its collectors database and stat_database.
+  // postgres_exporter and mysqld_exporter: what they really serve, test/node/monitoring.test.ts asks them.
   'pg_up',
   'pg_stat_activity_count',
+  'pg_stat_activity_max_tx_duration',
   'pg_settings_max_connections',
   'pg_stat_database_xact_commit',
   'pg_stat_database_xact_rollback',
+  'pg_stat_database_blks_hit',
+  'pg_stat_database_blks_read',
+  'pg_stat_database_deadlocks',
   'pg_database_size_bytes',
-  // mysqld_exporter: SHOW GLOBAL STATUS and SHOW GLOBAL VARIABLES by name.
+  'pg_database_wraparound_age_datfrozenxid_seconds',
+  'pg_replication_is_replica',
+  'pg_replication_lag_seconds',
+  'pg_stat_replication_pg_wal_lsn_diff',
+  'pg_stat_archiver_archived_count',
+  'pg_stat_archiver_failed_count',
+  'pg_stat_bgwriter_buffers_alloc_total',
+  'pg_stat_bgwriter_checkpoints_req_total',
+  'pg_stat_bgwriter_checkpoints_timed_total',
+  'pg_stat_checkpointer_num_requested_total',
+  'pg_stat_checkpointer_num_timed_total',
+  'pg_wal_size_bytes',
   'mysql_up',
   'mysql_global_status_threads_connected',
+  'mysql_global_status_threads_running',
   'mysql_global_status_queries',
   'mysql_global_status_slow_queries',
+  'mysql_global_status_innodb_buffer_pool_read_requests',
+  'mysql_global_status_innodb_buffer_pool_reads',
+  'mysql_global_status_innodb_data_read',
+  'mysql_global_status_innodb_data_written',
+  'mysql_global_status_innodb_log_waits',
+  'mysql_global_status_innodb_os_log_written',
   'mysql_global_variables_max_connections',
-  // mongodb_exporter: serverStatus by path.
+  'mysql_info_schema_innodb_metrics_lock_lock_deadlocks_total',
+  'mysql_perf_schema_applying_transaction_original_commit_timestamp_seconds',
+  'mysql_perf_schema_replication_group_member_info',
+  // mongodb_exporter: serverStatus, replSetGetStatus and the oplog's statistics by path (exporter/metrics.go), and what its
+  // compatible mode adds (exporter/v1_compatibility.go).
   'mongodb_up',
   'mongodb_ss_connections',
   'mongodb_ss_opcounters',
   'mongodb_ss_mem_resident',
+  'mongodb_rs_members_health',
+  'mongodb_rs_members_optimeDate',
+  'mongodb_oplog_stats_size',
+  'mongodb_oplog_stats_maxSize',
+  'mongodb_mongod_replset_oplog_head_timestamp',
+  'mongodb_mongod_replset_oplog_tail_timestamp',
 ])

@@ -13,7 +13,13 @@ export interface NodeBinaries {
   readonly metricsServer: string
   readonly rclone: string
   readonly versitygw: string
+  /** The client that watches databases fail over: go/witness. */
+  readonly witness: string
 }
+
+/** kube-state-metrics: the folder with the binary. Found or built; for tests of what is monitored alone. */
+export const ensureKubeStateMetrics = () =>
+  ensureBuilt(recipe('kube-state-metrics', 'k8s.io/kube-state-metrics/v2', ['.'], 3))
 
 /** Finds or builds them, one after the other: each build takes all cores by itself. */
 export async function ensureNodeBinaries(): Promise<NodeBinaries> {
@@ -24,6 +30,7 @@ export async function ensureNodeBinaries(): Promise<NodeBinaries> {
     localPathProvisioner: await ensureBuilt(recipes.localPathProvisioner),
     versitygw: await ensureBuilt(recipes.versitygw),
     rclone: await ensureBuilt(recipes.rclone),
+    witness: await ensureBuilt(recipes.witness),
     metricsServer: await ensureBuilt(recipes.metricsServer),
   }
 }
@@ -57,4 +64,5 @@ const recipes = {
   ),
   rclone: recipe('rclone', 'github.com/rclone/rclone', ['.'], 3),
   versitygw: recipe('versitygw', 'github.com/versity/versitygw', ['github.com/versity/versitygw/cmd/versitygw'], 3),
+  witness: recipe('witness', 'github.com/jackc/pgx/v5', ['.'], 1),
 } satisfies Record<keyof NodeBinaries, Recipe>

@@ -3,7 +3,6 @@
 import t from 'tap'
 import { isRecord, type KubernetesObject, type ObjectReference } from '../../hooks/sdk/kubernetes.ts'
 import { at, database, databaseAt, databaseBackupAt, untilCondition, untilPhase } from '../scenarios/database.ts'
-import { ownImages } from './images.ts'
 import { obstacle } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
@@ -222,13 +221,13 @@ if (reason !== undefined) {
     }
   }
 
-  function withBackup(namespace: string, { name, version, exporter }: Engine): KubernetesObject {
+  function withBackup(namespace: string, { name, version }: Engine): KubernetesObject {
     const resources = { requests: { cpu: '100m', memory: '512Mi' } }
     return database(namespace, 'db', {
       engine: name,
       version,
       resources,
-      monitoring: { enabled: true, image: exporter },
+      monitoring: { enabled: true },
       backup: { enabled: true, schedule: '0 0 1 1 *', destination: { s3: s3() } },
     })
   }
@@ -307,7 +306,6 @@ interface Engine {
   app: string
   /** Bash: puts /work/backup into the database. */
   restore: string
-  exporter: string
   /** What it says when it is logged in. */
   up: RegExp
   exporterPort: number
@@ -327,7 +325,6 @@ mkdir /work/dump && tar --extract --file=/work/backup --directory=/work/dump
 while IFS=$'\\t' read -r oid name; do
   pg_restore --host=db --username=postgres --dbname="$name" --clean --if-exists --exit-on-error "/work/dump/$oid.dump"
 done </work/dump/databases.tsv`,
-    exporter: ownImages.postgresExporter,
     up: /^pg_up 1$/m,
     exporterPort: 9187,
     passwordVariable: 'PGPASSWORD',
@@ -343,7 +340,6 @@ function mysql(version: string): Engine {
     image: `mysql:${version}`,
     app: 'mysql --host="$HOST" --user="$USERNAME" --batch --skip-column-names --execute="$1" "$DBNAME"',
     restore: 'gunzip --stdout /work/backup | mysql --host=db --user=root',
-    exporter: ownImages.mysqldExporter,
     up: /^mysql_up 1$/m,
     exporterPort: 9104,
     passwordVariable: 'MYSQL_PWD',

@@ -18,10 +18,12 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { mysql as mysqlEngine } from '../../hooks/kinds/database/engines/mysql.ts'
+import { postgresql as postgresqlEngine } from '../../hooks/kinds/database/engines/postgresql.ts'
 import { thisBuild } from '../../hooks/server/build.ts'
 import { makeBundle } from '../../scripts/build.ts'
 import { ensureCached, step } from '../cluster/build.ts'
-import type { NodeBinaries } from './build.ts'
+import { ensureKubeStateMetrics, type NodeBinaries } from './build.ts'
 import { digest, ensureRootfs, ensureUnpacked, packageVersion, type RootfsRecipe } from './debian.ts'
 
 export interface Image {
@@ -42,7 +44,7 @@ export interface Images {
   readonly versions: EngineVersions
 }
 
-/** Names of the images that are the node's own, and no engine's. */
+/** Names of the images that are no engine's. */
 export const ownImages = {
   pause: 'node.test/pause:1',
   tools: 'node.test/tools:1',
@@ -50,18 +52,44 @@ export const ownImages = {
   localPathProvisioner: 'node.test/local-path-provisioner:1',
   metricsServer: 'node.test/metrics-server:1',
   s3: 'node.test/s3:1',
-  postgresExporter: 'node.test/postgres-exporter:1',
-  mysqldExporter: 'node.test/mysqld-exporter:1',
+  witness: 'node.test/witness:1',
+  // Debian's versions of them, under the names of the official images.
+  postgresExporter: postgresqlEngine.exporter.image,
+  mysqldExporter: mysqlEngine.exporter.image,
 } as const
 
 /** The name that a Database's backup asks for; the binary is of that version (go/rclone/go.mod). */
 const rcloneImage = 'rclone/rclone:1.71.0'
 
-/** Finds or makes every image. */
-export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
+/** Prometheus and promtool, as Debian has them. */
+export const ensurePrometheusRootfs = () =>
+  // The one release of Debian that has version 3.
+  ensureRootfs({ name: 'prometheus', suite: 'sid', packages: ['prometheus', 'promtool'] })
+
+/** The images of addons/monitoring.yaml, under the names that it asks for. */
+export async function ensureMonitoringImages(): Promise<Image[]> {
+  const prometheus = await ensurePrometheusRootfs()
+  const metrics = join(await ensureKubeStateMetrics(), 'kube-state-metrics')
+  return [
+    await ensureImage(
+      'quay.io/prometheus/prometheus:v3.5.3',
+      { Entrypoint: ['/usr/bin/prometheus'], WorkingDir: '/prometheus' },
+      digest(prometheus),
+      prometheus,
+    ),
+    await smallImage('registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.15.0', metrics, {
+      Entrypoint: ['kube-state-metrics'],
+    }),
+  ]
+}
+
+async function smallImage(name: string, program: string | undefined, config: ImageConfig): Promise<Image> {
   const busybox = await ensureUnpacked('busybox-static')
-  const small = (name: string, program: string | undefined, config: ImageConfig) =>
-    ensureImage(name, config, digest([program, config]), async (root) => busyboxRoot(root, busybox, program))
+  return ensureImage(name, config, digest([program, config]), async (root) => busyboxRoot(root, busybox, program))
+}
+
+/** Finds or makes every image that all tests need. */
+export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
   const postgres = await ensureRootfs(postgresRecipe)
   const mysql = await ensureRootfs(mysqlRecipe)
   const exporters = await ensureRootfs(exportersRecipe)
@@ -73,15 +101,16 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
     mysql: packageVersion(mysql, mysqlPackage),
   }
   const all = [
-    await small(ownImages.pause, undefined, {
+    await smallImage(ownImages.pause, undefined, {
       Cmd: ['sh', '-c', 'trap exit TERM; while :; do sleep 3600 & wait; done'],
     }),
-    await small(ownImages.tools, undefined, {}),
-    await small(ownImages.coredns, join(binaries.coredns, 'coredns'), {}),
-    await small(ownImages.localPathProvisioner, join(binaries.localPathProvisioner, 'local-path-provisioner'), {}),
-    await small(ownImages.metricsServer, join(binaries.metricsServer, 'metrics-server'), {}),
-    await small(ownImages.s3, join(binaries.versitygw, 'versitygw'), {}),
-    await small(rcloneImage, join(binaries.rclone, 'rclone'), { Entrypoint: ['rclone'] }),
+    await smallImage(ownImages.tools, undefined, {}),
+    await smallImage(ownImages.coredns, join(binaries.coredns, 'coredns'), {}),
+    await smallImage(ownImages.localPathProvisioner, join(binaries.localPathProvisioner, 'local-path-provisioner'), {}),
+    await smallImage(ownImages.metricsServer, join(binaries.metricsServer, 'metrics-server'), {}),
+    await smallImage(ownImages.s3, join(binaries.versitygw, 'versitygw'), {}),
+    await smallImage(ownImages.witness, join(binaries.witness, 'witness'), { Entrypoint: ['witness'] }),
+    await smallImage(rcloneImage, join(binaries.rclone, 'rclone'), { Entrypoint: ['rclone'] }),
     await ensureImage(
       `postgres:${versions.postgresql}`,
       postgresConfig(versions.postgresql),
@@ -98,6 +127,10 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
   ]
   return { all, versions }
 }
+
+/** The root file system that an engine's image is made of. */
+export const ensureEngineRootfs = (engine: keyof EngineVersions) =>
+  ensureRootfs({ postgresql: postgresRecipe, mysql: mysqlRecipe }[engine])
 
 /** The part of https://github.com/opencontainers/image-spec/blob/main/config.md that is used here. */
 interface ImageConfig {
@@ -157,7 +190,7 @@ const postgresqlAgentRecipe: RootfsRecipe = {
   packages: readFileSync(join(agentFolder, 'packages.txt'), 'utf8').trim().split('\n'),
   after: `
 mkdir /tmp/src
-${['collect.sh', 'member.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
+${['collect.sh', 'member.py', 'demote.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
 }
 
 function copied(name: string): string {

@@ -4,10 +4,10 @@ import t from 'tap'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { ownImages } from './images.ts'
 import { startNodes } from './nodes.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 import { output } from './shell.ts'
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('real nodes', { skip: reason }, async () => {})
 } else {

@@ -11,13 +11,15 @@ import { documents } from '../cluster/manifests.ts'
 import { openWorkplace } from '../cluster/workplace.ts'
 import { ensureNodeBinaries } from './build.ts'
 import { type Authority, makeAuthority, type Signed } from './certificates.ts'
-import { type EngineVersions, ensureImages } from './images.ts'
+import { type EngineVersions, ensureImages, ensureMonitoringImages } from './images.ts'
 import { openNetwork } from './network.ts'
 import { ensureNodeRootfs, type Node, nodeName, startNode } from './node.ts'
 
 export interface NodesOptions extends Omit<ControlPlaneOptions, 'nodes' | 'address' | 'users'> {
   /** How many nodes; default 1. */
   readonly nodes?: number
+  /** Whether Prometheus and kube-state-metrics run, as addons/monitoring.yaml has them; default no. */
+  readonly monitoring?: boolean
 }
 
 export interface Nodes {
@@ -33,7 +35,7 @@ export interface Nodes {
 }
 
 /** An S3 server in the cluster, with one bucket. */
-interface S3 {
+export interface S3 {
   /** As pods reach it. */
   readonly endpoint: string
   readonly bucket: string
@@ -46,7 +48,8 @@ interface S3 {
 /** Starts it: seconds, once all is built. The first time builds binaries and images for many minutes and says so. */
 export async function startNodes(options: NodesOptions = {}): Promise<Nodes> {
   const binaries = await ensureNodeBinaries()
-  const { all: images, versions } = await ensureImages(binaries)
+  const { all, versions } = await ensureImages(binaries)
+  const images = options.monitoring ? [...all, ...(await ensureMonitoringImages())] : all
   await ensureNodeRootfs()
   const workplace = openWorkplace('operator-hooks-nodes-')
   let controlPlane: ControlPlane | undefined
@@ -75,7 +78,7 @@ export async function startNodes(options: NodesOptions = {}): Promise<Nodes> {
     const common = { workplace, network, controlPlane: plane, authority, binaries, images }
     const [nodes, s3] = await Promise.all([
       Promise.all(indices.map((index) => startNode({ ...common, index }))),
-      installAddons(plane.client, authority),
+      installAddons(plane.client, authority, options.monitoring ? [...addons, 'monitoring'] : addons),
     ])
     await untilAddonsAreReady(plane.client, workplace.failures)
     return { controlPlane: plane, nodes, versions, s3, folder: workplace.folder, stop }
@@ -129,8 +132,8 @@ const kubeletAdministrator: KubernetesObject = {
 
 const addons = ['dns', 'storage', 'metrics', 's3']
 
-async function installAddons(client: Client, authority: Authority): Promise<S3> {
-  const objects = addons.flatMap((name) => documents(join(import.meta.dirname, 'addons', `${name}.yaml`)))
+async function installAddons(client: Client, authority: Authority, names: readonly string[]): Promise<S3> {
+  const objects = names.flatMap((name) => documents(join(import.meta.dirname, 'addons', `${name}.yaml`)))
   const host = 's3.s3.svc'
   const { cert, key } = await authority.server(host, { names: [host, `${host}.cluster.local`] })
   const access = { 'access-key-id': randomUUID(), 'secret-access-key': randomUUID() }
@@ -173,7 +176,9 @@ async function untilAddonsAreReady(client: Client, failures: () => string[]): Pr
 
 async function missingAddons(client: Client): Promise<string[]> {
   const deployment = { apiVersion: 'apps/v1', kind: 'Deployment' }
-  const lists = await Promise.all(['kube-system', 's3'].map((namespace) => client.list(deployment, { namespace })))
+  const lists = await Promise.all(
+    ['kube-system', 's3', 'monitoring'].map((namespace) => client.list(deployment, { namespace })),
+  )
   const metrics = await client.get({
     apiVersion: 'apiregistration.k8s.io/v1',
     kind: 'APIService',

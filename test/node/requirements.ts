@@ -1,9 +1,22 @@
-// Whether this machine can carry a node at all: real containers need root, Linux and some of its features.
+// Whether there can be pods that really run: on a cluster that is given, or on nodes that this machine carries, which needs
+// root, Linux and some of its features.
 import { spawnSync } from 'node:child_process'
 import { hasProgram } from './debian.ts'
 
-/** What is in the way, in one sentence; undefined when nothing is. */
+/** The kubeconfig of a cluster that is there, to run on instead of nodes of our own. */
+export const givenKubeconfig = process.env.NODE_KUBECONFIG || undefined
+
+/** What is in the way of a test that runs on any cluster, in one sentence; undefined when nothing is. */
 export function obstacle(): string | undefined {
+  return givenKubeconfig === undefined ? obstacleToNodes() : undefined
+}
+
+/** The same for a test that needs nodes of our own: to stop them, or to look at them from outside. */
+export function obstacleToOwnNodes(): string | undefined {
+  return givenKubeconfig === undefined ? obstacleToNodes() : 'it needs nodes of its own, and a cluster was given'
+}
+
+function obstacleToNodes(): string | undefined {
   if (process.platform !== 'linux') return `a node needs Linux, and this is ${process.platform}`
   if (process.getuid?.() !== 0) return 'a node needs root: it makes namespaces, mounts and control groups'
   const missing = ['unshare', 'nsenter', 'ip', 'tar', 'apt-get', 'dpkg-deb'].filter((name) => !hasProgram(name))

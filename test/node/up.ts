@@ -1,18 +1,21 @@
-// `npm run nodes`: a cluster whose containers run, with the suite installed, until Ctrl-C.
+// `npm run nodes` (`-- --monitoring` with Prometheus and kube-state-metrics): a cluster whose containers run, with the suite installed, until Ctrl-C.
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { createNodeCluster } from './cluster.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   process.stderr.write(`${reason}\n`)
   process.exit(1)
 }
 const root = join(import.meta.dirname, '..', '..')
 const started = Date.now()
+const { values } = parseArgs({ options: { monitoring: { type: 'boolean', default: false } } })
 const cluster = await createNodeCluster({
   nodes: 2,
+  monitoring: values.monitoring,
   hook: {
     command: process.execPath,
     args: [join(root, 'hooks/main.ts'), 'serve', '--auth=none', '--ephemeral-credential-keys', '--events'],

@@ -5,6 +5,8 @@ import type { ConfigMap } from '../../sdk/resources.ts'
 
 /** One graph. */
 export interface Panel {
+  /** Heading of the row that it is in, together with those right before and after it that have the same. */
+  row?: string
   title: string
   /** One of Grafana's units: short, percentunit, bytes, s, ops. */
   unit: string
@@ -12,7 +14,7 @@ export interface Panel {
   queries: readonly { expr: string; legend: string }[]
 }
 
-/** The ConfigMap `<name>-<kind>-dashboard` of a resource, with one graph beside the other in two columns. */
+/** The ConfigMap `<name>-<kind>-dashboard` of a resource, with one graph beside the other in two columns, below a heading for each row. */
 export function dashboard(
   { kind, name, namespace, labels }: { kind: string; name: string; namespace: string; labels: Record<string, string> },
   panels: readonly Panel[],
@@ -30,20 +32,7 @@ export function dashboard(
     templating: {
       list: [{ name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus' }],
     },
-    panels: panels.map(({ title, unit, queries }, index) => ({
-      id: index + 1,
-      type: 'timeseries',
-      title,
-      datasource: source,
-      gridPos: { x: (index % 2) * 12, y: Math.floor(index / 2) * 8, w: 12, h: 8 },
-      fieldConfig: { defaults: { unit, min: 0 }, overrides: [] },
-      targets: queries.map(({ expr, legend }, target) => ({
-        refId: String.fromCharCode(65 + target),
-        datasource: source,
-        expr,
-        legendFormat: legend,
-      })),
-    })),
+    panels: laidOut(panels),
   }
   return {
     apiVersion: 'v1',
@@ -54,3 +43,39 @@ export function dashboard(
 }
 
 const source = { type: 'prometheus', uid: '$datasource' }
+
+function laidOut(panels: readonly Panel[]): object[] {
+  const placed: object[] = []
+  let y = 0
+  let column = 0
+  let heading: string | undefined
+  for (const { row, title, unit, queries } of panels) {
+    if (row !== heading) {
+      y += column * height
+      column = 0
+      heading = row
+      const gridPos = { x: 0, y: y++, w: 24, h: 1 }
+      placed.push({ id: placed.length + 1, type: 'row', title: row, collapsed: false, gridPos, panels: [] })
+    }
+    placed.push({
+      id: placed.length + 1,
+      type: 'timeseries',
+      title,
+      datasource: source,
+      gridPos: { x: column * 12, y, w: 12, h: height },
+      fieldConfig: { defaults: { unit, min: 0 }, overrides: [] },
+      targets: queries.map(({ expr, legend }, target) => ({
+        refId: String.fromCharCode(65 + target),
+        datasource: source,
+        expr,
+        legendFormat: legend,
+      })),
+    })
+    y += column * height
+    column = 1 - column
+  }
+  return placed
+}
+
+/** In the 24 columns of Grafana's grid. */
+const height = 8

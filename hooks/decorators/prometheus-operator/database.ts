@@ -1,16 +1,16 @@
 // What Prometheus watches of a Database. Metrics are those of kube-state-metrics and the kubelet
-// (https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics) and of the engine's exporter:
-// https://github.com/prometheus-community/postgres_exporter, https://github.com/prometheus/mysqld_exporter and
-// https://github.com/percona/mongodb_exporter.
+// (https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics) and, in engines/, of the engine's exporter.
 import { dataVolume, names } from '../../kinds/database/names.ts'
-import type { Database, EngineName } from '../../kinds/database/schema.ts'
-import { longestGapSeconds } from '../../sdk/schedule.ts'
+import type { Database } from '../../kinds/database/schema.ts'
 import type { Panel } from '../grafana-dashboards/dashboard.ts'
+import { backupPanels } from './backup.ts'
+import { engineMetrics } from './engines/index.ts'
 import type { Alert } from './rules.ts'
 
 export function databaseAlerts(db: Database): Alert[] {
-  const { engine } = db.spec
-  const { pods, exporters, set, claims, cronJob } = selectorsOf(db)
+  const { engine, replicas, suspend } = db.spec
+  const { pods, exporters, set, claims } = selectorsOf(db)
+  const metrics = engineMetrics[engine]
   return [
     {
       name: 'DatabaseDown',
@@ -31,11 +31,13 @@ export function databaseAlerts(db: Database): Alert[] {
     {
       name: 'DatabaseNotAnswering',
       severity: 'critical',
-      expr: `${engines[engine].up}{${exporters}} == 0`,
+      expr: `${metrics.up}{${exporters}} == 0`,
       for: '5m',
       summary: 'The exporter cannot connect to the database',
       description: 'The exporter {{ $labels.pod }} runs, and the replica of the same number lets it not in.',
     },
+    // Stopped, it has no exporter.
+    ...(suspend ? [] : [metricsAbsent(`${metrics.up}{${exporters}}`)]),
     {
       name: 'DatabaseRestarting',
       severity: 'warning',
@@ -45,45 +47,92 @@ export function databaseAlerts(db: Database): Alert[] {
       description:
         'Container {{ $labels.container }} of pod {{ $labels.pod }} was restarted {{ $value | humanize }} times in an hour.',
     },
-    {
+    ...graded([0.7, 0.9], {
       name: 'DatabaseVolumeFilling',
-      severity: 'warning',
-      expr: `kubelet_volume_stats_available_bytes{${claims}} / kubelet_volume_stats_capacity_bytes{${claims}} < 0.15`,
-      for: '15m',
-      summary: 'A volume of the database has less than 15 % left',
+      expr: `1 - kubelet_volume_stats_available_bytes{${claims}} / kubelet_volume_stats_capacity_bytes{${claims}}`,
+      for: '5m',
+      summary: 'A volume of the database fills up',
       description:
-        'Of the claim {{ $labels.persistentvolumeclaim }} {{ $value | humanizePercentage }} is free. A database whose volume is full stops.',
-    },
-    {
+        'The claim {{ $labels.persistentvolumeclaim }} is {{ $value | humanizePercentage }} full. A database whose volume is full stops.',
+    }),
+    ...graded([0.8, 0.95], {
       name: 'DatabaseConnectionsExhausted',
-      severity: 'warning',
-      expr: `${engines[engine].connections(exporters)} / ${engines[engine].mostConnections(exporters)} > 0.85`,
-      for: '10m',
+      expr: `${metrics.connections(exporters)} / ${metrics.mostConnections(exporters)}`,
+      for: '5m',
       summary: 'The database has hardly any connections left',
       description:
         '{{ $value | humanizePercentage }} of the connections of pod {{ $labels.pod }} are taken. Clients are refused when none is left.',
-    },
-    ...(db.spec.backup.enabled && !db.spec.backup.suspend ? [backupOverdue(db, cronJob)] : []),
+    }),
+    ...metrics.alerts(exporters),
+    ...(replicas > 1 ? replicationAlerts(db) : []),
   ]
 }
 
-// Since the last success, or where there was none yet since the schedule was made.
-function backupOverdue({ spec: { backup } }: Database, cronJob: string): Alert {
-  const seconds = Math.ceil(longestGapSeconds(backup.schedule) * 1.5) + backup.activeDeadlineSeconds
+function replicationAlerts(db: Database): Alert[] {
+  const { engine, replicas } = db.spec
+  const { pods, exporters, set } = selectorsOf(db)
+  const metrics = engineMetrics[engine]
+  return [
+    {
+      name: 'DatabaseWithoutStandby',
+      severity: 'critical',
+      expr: `kube_statefulset_status_replicas_ready{${set}} == 1 and kube_statefulset_replicas{${set}} > 1`,
+      for: '5m',
+      summary: 'Only one member of the database is ready',
+      description: 'There is none to take over from it.',
+    },
+    {
+      name: 'DatabaseReplicaNotReplicating',
+      severity: 'warning',
+      expr: metrics.notReplicating(exporters, replicas),
+      for: '5m',
+      summary: 'A replica of the database does not follow its primary',
+      description: '{{ $value }} members get no changes, and fall behind until they do.',
+    },
+    ...graded([1, 15], {
+      name: 'DatabaseReplicationLag',
+      expr: metrics.lag(exporters),
+      for: '5m',
+      summary: 'A replica of the database is behind',
+      description: 'According to {{ $labels.pod }} by {{ $value | humanizeDuration }}. What is read there is old.',
+    }),
+    {
+      name: 'DatabaseReplicasOnOneNode',
+      severity: 'warning',
+      expr: `count by (namespace, node) (kube_pod_info{${pods},node!=""}) > 1`,
+      for: '15m',
+      summary: 'Several members of the database run on one node',
+      description: 'Node {{ $labels.node }} has {{ $value }} of them, and takes all of them with it.',
+    },
+  ]
+}
+
+function metricsAbsent(up: string): Alert {
   return {
-    name: 'DatabaseBackupOverdue',
-    severity: 'critical',
-    expr: `time() - (kube_cronjob_status_last_successful_time{${cronJob}} or kube_cronjob_created{${cronJob}}) > ${seconds}`,
-    for: '5m',
-    summary: 'The last good backup of the database is too old',
-    description: 'It was {{ $value | humanizeDuration }} ago. What was written since would be lost with the volume.',
+    name: 'DatabaseMetricsAbsent',
+    severity: 'warning',
+    expr: `absent(${up})`,
+    for: '10m',
+    summary: 'Nothing is measured of the database',
+    description: 'Prometheus gets no metrics of any exporter of it. Alerts on its metrics are blind.',
   }
+}
+
+/** The same twice: a warning above the first bound, critical above the second. */
+function graded([warning, critical]: readonly [number, number], alert: Omit<Alert, 'severity'>): Alert[] {
+  return [
+    { ...alert, severity: 'warning', expr: `${alert.expr} > ${warning}` },
+    { ...alert, severity: 'critical', expr: `${alert.expr} > ${critical}` },
+  ]
 }
 
 export function databasePanels(db: Database): Panel[] {
   const { pods, exporters, set, claims } = selectorsOf(db)
-  return [
+  const { namespace = '' } = db.metadata
+  const metrics = engineMetrics[db.spec.engine]
+  const inRows: Panel[] = [
     {
+      row: 'Health',
       title: 'Replicas',
       unit: 'short',
       queries: [
@@ -92,29 +141,22 @@ export function databasePanels(db: Database): Panel[] {
       ],
     },
     {
+      row: 'Health',
       title: 'The engine answers',
       unit: 'short',
-      queries: [{ expr: `${engines[db.spec.engine].up}{${exporters}}`, legend: '{{pod}}' }],
+      queries: [{ expr: `${metrics.up}{${exporters}}`, legend: '{{pod}}' }],
     },
     {
+      row: 'Overview',
       title: 'Connections',
       unit: 'short',
       queries: [
-        { expr: engines[db.spec.engine].connections(exporters), legend: '{{pod}}' },
-        { expr: engines[db.spec.engine].mostConnections(exporters), legend: '{{pod}}, at most' },
+        { expr: metrics.connections(exporters), legend: '{{pod}}' },
+        { expr: metrics.mostConnections(exporters), legend: '{{pod}}, at most' },
       ],
     },
     {
-      title: 'Volumes used',
-      unit: 'percentunit',
-      queries: [
-        {
-          expr: `kubelet_volume_stats_used_bytes{${claims}} / kubelet_volume_stats_capacity_bytes{${claims}}`,
-          legend: '{{persistentvolumeclaim}}',
-        },
-      ],
-    },
-    {
+      row: 'Overview',
       title: 'CPU',
       unit: 'short',
       queries: [
@@ -125,82 +167,41 @@ export function databasePanels(db: Database): Panel[] {
       ],
     },
     {
+      row: 'Overview',
       title: 'Memory',
       unit: 'bytes',
       queries: [
         { expr: `sum by (pod) (container_memory_working_set_bytes{${pods},container!=""})`, legend: '{{pod}}' },
       ],
     },
-    ...engines[db.spec.engine].panels(exporters),
+    {
+      row: 'Storage',
+      title: 'Volumes used',
+      unit: 'percentunit',
+      queries: [
+        {
+          expr: `kubelet_volume_stats_used_bytes{${claims}} / kubelet_volume_stats_capacity_bytes{${claims}}`,
+          legend: '{{persistentvolumeclaim}}',
+        },
+      ],
+    },
+    ...(db.spec.backup.enabled ? backupPanels({ namespace, name: names(db).backup }) : []),
+    ...(db.spec.replicas > 1
+      ? [
+          {
+            row: 'Replication',
+            title: 'Lag',
+            unit: 's',
+            queries: [{ expr: metrics.lag(exporters), legend: '{{pod}}' }],
+          },
+          ...metrics.replicationPanels(exporters),
+        ]
+      : []),
+    ...metrics.panels(exporters),
   ]
-}
-
-interface EngineMetrics {
-  /** 1 where the exporter could connect. */
-  up: string
-  /** Connections by pod, and how many there may be; both with the labels of the scrape alone. */
-  connections(pods: string): string
-  mostConnections(pods: string): string
-  panels(pods: string): Panel[]
-}
-
-const engines: Record<EngineName, EngineMetrics> = {
-  postgresql: {
-    up: 'pg_up',
-    connections: (pods) => `sum by (namespace, pod) (pg_stat_activity_count{${pods}})`,
-    mostConnections: (pods) => `max by (namespace, pod) (pg_settings_max_connections{${pods}})`,
-    panels: (pods) => [
-      {
-        title: 'Transactions',
-        unit: 'ops',
-        queries: [
-          { expr: `sum by (pod) (rate(pg_stat_database_xact_commit{${pods}}[5m]))`, legend: '{{pod}} commits' },
-          { expr: `sum by (pod) (rate(pg_stat_database_xact_rollback{${pods}}[5m]))`, legend: '{{pod}} rollbacks' },
-        ],
-      },
-      {
-        title: 'Size of databases',
-        unit: 'bytes',
-        queries: [{ expr: `pg_database_size_bytes{${pods}}`, legend: '{{pod}} {{datname}}' }],
-      },
-    ],
-  },
-  mysql: {
-    up: 'mysql_up',
-    connections: (pods) => `sum by (namespace, pod) (mysql_global_status_threads_connected{${pods}})`,
-    mostConnections: (pods) => `max by (namespace, pod) (mysql_global_variables_max_connections{${pods}})`,
-    panels: (pods) => [
-      {
-        title: 'Queries',
-        unit: 'ops',
-        queries: [{ expr: `rate(mysql_global_status_queries{${pods}}[5m])`, legend: '{{pod}}' }],
-      },
-      {
-        title: 'Slow queries',
-        unit: 'ops',
-        queries: [{ expr: `rate(mysql_global_status_slow_queries{${pods}}[5m])`, legend: '{{pod}}' }],
-      },
-    ],
-  },
-  mongodb: {
-    up: 'mongodb_up',
-    connections: (pods) => `sum by (namespace, pod) (mongodb_ss_connections{${pods},conn_type="current"})`,
-    // What is taken and what is left.
-    mostConnections: (pods) =>
-      `sum by (namespace, pod) (mongodb_ss_connections{${pods},conn_type=~"current|available"})`,
-    panels: (pods) => [
-      {
-        title: 'Operations',
-        unit: 'ops',
-        queries: [{ expr: `rate(mongodb_ss_opcounters{${pods}}[5m])`, legend: '{{pod}} {{legacy_op_type}}' }],
-      },
-      {
-        title: 'Resident memory',
-        unit: 'short',
-        queries: [{ expr: `mongodb_ss_mem_resident{${pods}}`, legend: '{{pod}} MiB' }],
-      },
-    ],
-  },
+  // Those of a row one after another, in the order in which the rows first come.
+  const rows = new Set(inRows.map(({ row }) => row))
+  return [...rows].flatMap((row) => inRows.filter((panel) => panel.row === row))
 }
 
 /** Label matchers for what a Database consists of. */
@@ -213,6 +214,5 @@ function selectorsOf(db: Database) {
     exporters: `${inNamespace},pod=~"${names(db).monitor}-metrics-[0-9]+"`,
     set: `${inNamespace},statefulset="${names(db).statefulSet}"`,
     claims: `${inNamespace},persistentvolumeclaim=~"${dataVolume}-${name}-[0-9]+"`,
-    cronJob: `${inNamespace},cronjob="${names(db).backup}"`,
   }
 }

@@ -3,19 +3,24 @@
 import { database } from '../../kinds/database/index.ts'
 import { labels as databaseLabels } from '../../kinds/database/names.ts'
 import type { Database } from '../../kinds/database/schema.ts'
+import { databaseBackup } from '../../kinds/databasebackup/index.ts'
+import { labels as backupLabels } from '../../kinds/databasebackup/names.ts'
+import type { DatabaseBackup } from '../../kinds/databasebackup/schema.ts'
 import { webapp } from '../../kinds/webapp/index.ts'
 import { labels as webAppLabels } from '../../kinds/webapp/names.ts'
 import type { WebApp } from '../../kinds/webapp/schema.ts'
 import { type Decoration, type DecoratorHold, decorator, objectsOf } from '../../sdk/definition.ts'
 import { recommendedLabels } from '../../sdk/names.ts'
 import { isOf, type ObjectOf, Service } from '../../sdk/resources.ts'
+import { backupAlerts } from './backup.ts'
 import { databaseAlerts } from './database.ts'
-import { prometheusRule } from './rules.ts'
+import { type Alert, prometheusRule, type Subject } from './rules.ts'
 import { isScraped, serviceLabel, serviceMonitor } from './service.ts'
 import { PrometheusRule, ServiceMonitor } from './types.ts'
 import { webAppAlerts } from './webapp.ts'
 
 const databases = objectsOf<Database>(database)
+const backups = objectsOf<DatabaseBackup>(databaseBackup)
 const webApps = objectsOf<WebApp>(webapp)
 
 /** Where runbooks are, and labels for monitors and rules where a Prometheus selects its own by label. */
@@ -32,6 +37,7 @@ export const prometheusOperator = decorator({
   resources: [
     { type: Service, ignoreStatusChanges: true },
     { ...databases, ignoreStatusChanges: true },
+    { ...backups, ignoreStatusChanges: true },
     { ...webApps, ignoreStatusChanges: true },
   ],
   attachments: [ServiceMonitor, PrometheusRule],
@@ -46,7 +52,7 @@ export const prometheusOperator = decorator({
   },
 })
 
-type Kind = ObjectOf<typeof databases.type | typeof webApps.type>
+type Kind = ObjectOf<typeof databases.type | typeof backups.type | typeof webApps.type>
 type Answer = Decoration<typeof ServiceMonitor | typeof PrometheusRule>
 
 function forService(service: Service): Answer | DecoratorHold {
@@ -58,20 +64,29 @@ function forService(service: Service): Answer | DecoratorHold {
 }
 
 function forKind(object: Kind, parameters: Readonly<Record<string, string>>): Answer {
-  const { enabled, alerting } = object.spec.monitoring
-  if (!enabled) return { attachments: [] }
+  const { subject, alerts } = watched(object)
+  if (alerts === undefined) return { attachments: [] }
   const runbooks = (parameters['monitoring.example.com/runbooks'] ?? '').replace(/\/$/, '')
-  const subject = { ...subjectOf(object), runbooks }
-  const alerts = isOf(webApps.type, object) ? webAppAlerts(object) : databaseAlerts(object)
   // What is scraped, its Service says, or that of its monitor.
-  return { attachments: [alerting ? prometheusRule(subject, alerts) : undefined] }
+  return { attachments: [prometheusRule({ ...subject, runbooks }, alerts)] }
 }
 
-function subjectOf(object: Kind): { kind: string; name: string; namespace: string; labels: Record<string, string> } {
+/** Whom alerts are about, and which: none where they are not asked for. */
+function watched(object: Kind): { subject: Omit<Subject, 'runbooks'>; alerts: Alert[] | undefined } {
   const { name, namespace = '' } = object.metadata
-  return isOf(webApps.type, object)
-    ? { kind: 'webapp', name, namespace, labels: webAppLabels(object) }
-    : { kind: 'database', name, namespace, labels: databaseLabels(object) }
+  if (isOf(webApps.type, object)) {
+    const { enabled, alerting } = object.spec.monitoring
+    const subject = { kind: 'webapp', name, namespace, labels: webAppLabels(object) }
+    return { subject, alerts: enabled && alerting ? webAppAlerts(object) : undefined }
+  }
+  if (isOf(backups.type, object)) {
+    const further = { database: object.spec.databaseRef.name }
+    const subject = { kind: 'databasebackup', name, namespace, labels: backupLabels(object), further }
+    return { subject, alerts: object.spec.monitoring.alerting ? backupAlerts(object) : undefined }
+  }
+  const { enabled, alerting } = object.spec.monitoring
+  const subject = { kind: 'database', name, namespace, labels: databaseLabels(object) }
+  return { subject, alerts: enabled && alerting ? databaseAlerts(object) : undefined }
 }
 
 /** `release=prometheus,team=a` as labels; what is none is left out. */

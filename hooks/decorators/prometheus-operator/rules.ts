@@ -23,13 +23,15 @@ export interface Subject {
   name: string
   namespace: string
   labels: Record<string, string>
+  /** Further labels of each alert. */
+  further?: Readonly<Record<string, string>>
   /** Address of the folder with the runbooks, without a slash at its end. */
   runbooks: string
 }
 
 /** The PrometheusRule of a resource. */
 export function prometheusRule(
-  { kind, name, namespace, labels, runbooks }: Subject,
+  { kind, name, namespace, labels, further, runbooks }: Subject,
   alerts: readonly Alert[],
 ): PrometheusRule {
   const rules = alerts.map(
@@ -38,7 +40,7 @@ export function prometheusRule(
       expr: alert.expr,
       for: alert.for,
       // Not all expressions keep the namespace of what they measure.
-      labels: { severity: alert.severity, namespace, [kind]: name },
+      labels: { severity: alert.severity, namespace, [kind]: name, ...further },
       annotations: {
         summary: `${alert.summary} (${namespace}/${name})`,
         description: alert.description,

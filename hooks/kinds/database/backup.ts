@@ -25,6 +25,7 @@ export function backupSchedule(db: Database, state?: 'suspended'): DatabaseBacku
   const { enabled, suspend, destination, resources, ...rest } = db.spec.backup
   if (!enabled || destination === undefined) return undefined
   const { annotations = {} } = db.spec.serviceAccount
+  const { alerting } = db.spec.monitoring
   return {
     apiVersion: 'example.com/v1',
     kind: 'DatabaseBackup',
@@ -34,6 +35,7 @@ export function backupSchedule(db: Database, state?: 'suspended'): DatabaseBacku
       ...rest,
       ...(Object.keys(resources).length === 0 ? {} : { resources }),
       suspend: suspend || state === 'suspended',
+      ...(alerting && { monitoring: { alerting } }),
       destination: withoutEmpty(destination),
       ...(Object.keys(annotations).length === 0 ? {} : { serviceAccount: { annotations } }),
     },

@@ -50,7 +50,7 @@ function engineScripts(db: Database, replication: Replication | undefined): Reco
       engine.accountsScript(db, isFilling(db) ? 'closed' : 'open') + (replication?.accountsScript?.(db) ?? ''),
     ),
     'reload.sh': script(engine.reloadScript(db)),
-    'watch.sh': script(watchScript(db)),
+    'watch.sh': script(watchScript(db, replication?.watched)),
     ...written(replication?.scripts?.(db) ?? {}),
     ...written(engine.archive?.scripts(db) ?? {}),
   }
@@ -70,14 +70,20 @@ function sourced(body: string): string {
 }
 
 // Kubernetes renews mounted ConfigMaps and Secrets in place, about a minute after they changed; no engine looks.
-function watchScript(db: Database): string {
+function watchScript(db: Database, watched: readonly string[] = []): string {
   const engine = engineOf(db)
   const alive = engine.alive(db).map(quoted).join(' ')
+  const tls = db.spec.tls === undefined ? [] : [paths.tls]
+  const folders = [engine.configurationPath, paths.app, paths.superuser, ...tls].map((folder) => `${folder}/*`)
+  // The accounts change with a recovery that is done.
+  const mounted = [...folders, `${paths.scripts}/accounts.sh`]
+  // What an agent writes is not there from the beginning.
+  const more = watched.length === 0 ? '' : `; cat ${watched.join(' ')} 2>/dev/null || true`
   return `
 trap 'exit 0' TERM INT
 applied=''
 while true; do
-  current=$(cat ${engine.configurationPath}/* ${paths.app}/* ${paths.superuser}/* ${paths.scripts}/accounts.sh ${db.spec.tls === undefined ? '' : `${paths.tls}/* `}| sha256sum)
+  current=$({ cat ${mounted.join(' ')}${more}; } | sha256sum)
   if [ "$current" != "$applied" ] && ${alive} >/dev/null 2>&1; then
     if bash ${paths.scripts}/accounts.sh && bash ${paths.scripts}/reload.sh; then
       applied=$current
@@ -87,7 +93,7 @@ while true; do
     fi
   fi
   # In the background, so that a signal does not wait for it.
-  sleep 5 &
+  sleep ${watched.length === 0 ? 5 : 2} &
   wait $! || true
 done
 `

@@ -12,23 +12,38 @@ interface Scaling {
   waits?: string
 }
 
-export function scalingOf(db: Database, observed: Live<StatefulSet> | undefined, { members }: Topology): Scaling {
+export function scalingOf(
+  db: Database,
+  observed: Live<StatefulSet> | undefined,
+  { members, primary }: Topology,
+): Scaling {
   const wanted = db.spec.suspend ? 0 : db.spec.replicas
   const live = observed?.spec?.replicas ?? 0
-  if (observed === undefined || live === 0 || wanted === 0 || replicationOf(db, observed) === undefined) {
-    return { replicas: wanted }
-  }
+  const replication = replicationOf(db, observed)
+  if (observed === undefined || live === 0 || wanted === 0 || replication === undefined) return { replicas: wanted }
   // The StatefulSet controller replaces a pod of an earlier template only once all of higher number are ready, and these
   // wait for the first, which has the data. So the first one becomes a member before there are others.
   if (wanted > 1 && (!isReplicatedSet(observed) || (live === 1 && !isReady(observed)))) {
     return { replicas: 1, waits: `${names(db).pod(0)} is to be ready as the first member, before others copy its data` }
   }
-  const stays = members.some(({ name, ready }) => ready && Number(name.slice(name.lastIndexOf('-') + 1)) < wanted)
+  const stays = members.some(({ name, ready }) => ready && ordinalOf(name) < wanted)
   if (wanted < live && !stays) {
     const of = wanted === 1 ? names(db).pod(0) : `one of ${names(db).pod(0)} to ${names(db).pod(wanted - 1)}`
     return { replicas: live, waits: `${of} has to be ready before members of higher number go, or data could be lost` }
   }
+  if (wanted < live && replication.leavesFirst) {
+    // Who has left has no role any more. Without a primary, whether they have cannot be seen, nor could they.
+    if (primary === undefined) return { replicas: live, waits: 'a member has to take writes, before others can leave' }
+    const leaving = members.filter(({ name }) => ordinalOf(name) >= wanted)
+    const replicas = Math.max(wanted, ...leaving.map(({ name }) => ordinalOf(name) + 1))
+    const waits = `${leaving.map(({ name }) => name).join(', ')} leave before their pods go, or those that stay would wait for their votes`
+    if (leaving.length > 0) return { replicas: Math.min(live, replicas), waits }
+  }
   return { replicas: wanted }
+}
+
+function ordinalOf(pod: string): number {
+  return Number(pod.slice(pod.lastIndexOf('-') + 1))
 }
 
 function isReady({ metadata, status }: Live<StatefulSet>): boolean {

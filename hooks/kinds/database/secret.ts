@@ -30,6 +30,7 @@ export function secret(
     port: engine.port,
     database,
     tls: db.spec.tls !== undefined,
+    ...(replication?.members && { members: replication.members(db) }),
   }
   // The password of the user's own Secret is not known here, so nothing that holds it can be made.
   const login =
@@ -51,7 +52,7 @@ export function secret(
       [monitor.key]: derive('monitor', current),
       [operator.key]: derive('operator', current),
       ...Object.fromEntries((replication?.secretKeys ?? []).map((key) => [key, derive(key, current)])),
-      ...replication?.secretFiles?.((key) => derive(key, current)),
+      ...replication?.secretFiles?.((key) => derive(key, current), previous && ((key) => derive(key, previous))),
       ...(previous === undefined ? {} : { 'superuser-password-previous': derive('superuser', previous) }),
     }),
   }

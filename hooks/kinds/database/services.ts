@@ -7,11 +7,12 @@ import { labels, names, selectorLabels } from './names.ts'
 import type { Database } from './schema.ts'
 import { primarySelector, readonlySelector } from './topology.ts'
 
-export function services(db: Database, replication: Replication | undefined): Service[] {
+/** `replicas` is how many pods there are, or are to be. */
+export function services(db: Database, replication: Replication | undefined, replicas = db.spec.replicas): Service[] {
   const { primary, readonly, headless } = names(db)
   return [
     client(db, primary, primarySelector(db, replication)),
-    client(db, readonly, readonlySelector(db, replication)),
+    client(db, readonly, readonlySelector(db, replication, replicas)),
     everyPod(db, headless),
   ]
 }

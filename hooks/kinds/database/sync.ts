@@ -44,7 +44,7 @@ export function sync(
       ...memberRights(db, replication),
       secret(db, credentials, origins, replication),
       configuration(db, replication),
-      ...services(db, replication),
+      ...services(db, replication, Math.max(db.spec.replicas, replicas)),
       marked(db, statefulSet(db, settings, observed, replicas), context),
       disruptionBudget(db),
       ...networkPolicies(db, replication),

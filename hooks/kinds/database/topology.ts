@@ -16,11 +16,11 @@ const serviceLabel = 'kubernetes.io/service-name'
 
 /**
  * What replicates a Database; undefined for a single one. What was replicated stays so: its data may be in any of its
- * pods, and only the engine's agent knows in which.
+ * pods, and only the engine's agent knows in which. Where its StatefulSet is not to be seen, its status tells.
  */
 export function replicationOf(db: Database, observed: StatefulSet | undefined): Replication | undefined {
   const { replicas, highAvailability } = db.spec
-  const was = observed !== undefined && isReplicatedSet(observed)
+  const was = observed === undefined ? db.status?.topology !== undefined : isReplicatedSet(observed)
   return replicas > 1 || highAvailability !== undefined || was ? engineOf(db).replication : undefined
 }
 
@@ -36,11 +36,15 @@ export function primarySelector(db: Database, replication: Replication | undefin
   return { ...replicaLabels(db, replication), [roleLabel]: 'primary' }
 }
 
-/** Labels of the pods that serve reading. */
-export function readonlySelector(db: Database, replication: Replication | undefined): Record<string, string> {
+/** Labels of the pods that serve reading, where there are so many of them. */
+export function readonlySelector(
+  db: Database,
+  replication: Replication | undefined,
+  replicas: number,
+): Record<string, string> {
   if (replication === undefined) return primarySelector(db, undefined)
   // With one member alone there is nobody else to read from.
-  if (db.spec.replicas === 1) return primarySelector(db, replication)
+  if (replicas === 1) return primarySelector(db, replication)
   return { ...replicaLabels(db, replication), [roleLabel]: 'replica' }
 }
 

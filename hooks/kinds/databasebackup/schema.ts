@@ -34,6 +34,17 @@ export const spec = rule(
         .boolean()
         .default(false)
         .describe('Whether each backup is read back and restored into a scratch server, which goes with its pod.'),
+      monitoring: z
+        .object({
+          alerting: z
+            .boolean()
+            .default(false)
+            .describe(
+              'Whether alerts are set up, where the Prometheus operator is: of a backup that failed or is overdue.',
+            ),
+        })
+        .prefault({})
+        .describe('Alerts.'),
       resources: backupFields.resources,
       workSize: backupFields.workSize,
       uploadImage: backupFields.uploadImage,

@@ -4,6 +4,7 @@ import type { Secret } from '../../sdk/resources.ts'
 import { engineOf } from '../database/engines/index.ts'
 import { names as databaseNames, host } from '../database/names.ts'
 import type { Database } from '../database/schema.ts'
+import { replicationOf } from '../database/topology.ts'
 import { grantsOf } from './grants.ts'
 import { existing, type Login, type Logins, passwordOf } from './logins.ts'
 import { labels, names } from './names.ts'
@@ -17,6 +18,7 @@ export function applicationSecret(
   credentials: Context['credentials'],
 ): Secret {
   const engine = engineOf(db)
+  const replication = replicationOf(db, undefined)
   const { username } = login
   const [first] = grantsOf(user, db)
   const access = {
@@ -25,6 +27,7 @@ export function applicationSecret(
     port: engine.port,
     database: first?.name ?? db.spec.credentials.database,
     tls: db.spec.tls !== undefined,
+    ...(replication?.members && { members: replication.members(db) }),
   }
   const common = { username, host: access.host, port: String(access.port), dbname: access.database }
   // The password of a Secret of the user's own is not known here, so nothing that holds it can be made.

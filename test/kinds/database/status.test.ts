@@ -1,5 +1,6 @@
 // What a Database says of itself, as its StatefulSet, claims and DatabaseBackup go through their states.
 import t from 'tap'
+import { replicationLabel } from '../../../hooks/sdk/roles.ts'
 import {
   change,
   child,
@@ -53,20 +54,63 @@ t.test('scaling out and in', async (t) => {
   settle(world)
   t.equal(phaseOf(world), 'Scaling')
   t.match(conditionOf(world, 'Ready'), { status: 'False', reason: 'Scaling', message: /from 1 to 3/ })
+  t.match(child(world, 'StatefulSet', 'orders').spec, { replicas: 1 }, 'first it becomes a member itself')
+  t.match(conditionOf(world, 'Replicated'), { status: 'False', reason: 'ScalingWaits', message: /^orders-0 / })
+  runPods(world)
+  settle(world)
+  t.match(child(world, 'StatefulSet', 'orders').spec, { replicas: 3 })
   runPods(world, 2)
   settle(world)
   t.equal(phaseOf(world), 'Scaling', 'until all are ready')
+  t.match(conditionOf(world, 'Replicated'), { status: 'False', reason: 'MembersMissing', message: /^orders-2 / })
   runPods(world)
   settle(world)
-  t.match(statusOf(world), { phase: 'Running', replicas: 3 })
-  t.match(conditionOf(world, 'Replicated'), { status: 'False', reason: 'NotSupported' })
+  t.match(statusOf(world), {
+    phase: 'Running',
+    replicas: 3,
+    topology: {
+      primary: 'orders-0',
+      members: [
+        { name: 'orders-0', role: 'primary', ready: true },
+        { name: 'orders-1', role: 'replica', ready: true },
+        { name: 'orders-2', role: 'replica', ready: true },
+      ],
+    },
+  })
+  t.match(conditionOf(world, 'Replicated'), { status: 'True' })
+
+  runPods(world, 0)
   change(world, { replicas: 1 })
   settle(world)
+  t.match(child(world, 'StatefulSet', 'orders').spec, { replicas: 3 }, 'while none that stays could take over')
+  t.match(conditionOf(world, 'Replicated'), { status: 'False', reason: 'ScalingWaits', message: /^orders-0 / })
   t.equal(phaseOf(world), 'Scaling')
   runPods(world)
   settle(world)
+  t.match(child(world, 'StatefulSet', 'orders').spec, { replicas: 1 })
+  runPods(world)
+  settle(world)
   t.equal(phaseOf(world), 'Running')
-  t.equal(conditionOf(world, 'Replicated'), undefined)
+  t.match(conditionOf(world, 'Replicated'), { status: 'True' }, 'with one member it is still what it was')
+})
+
+t.test('databases of an earlier build that stood by for one another become members, the first first', async (t) => {
+  const world = running()
+  change(world, { replicas: 3 })
+  settle(world)
+  const set = child(world, 'StatefulSet', 'orders')
+  // As that build left it: three pods, and no member among them.
+  const { spec } = set as unknown as {
+    spec: { replicas: number; template: { metadata: { labels: Record<string, string> } } }
+  }
+  spec.replicas = 3
+  for (const label of [replicationLabel, 'example.com/cluster']) delete spec.template.metadata.labels[label]
+  runPods(world)
+  settle(world)
+  t.match(child(world, 'StatefulSet', 'orders').spec, { replicas: 1 })
+  runPods(world)
+  settle(world)
+  t.match(child(world, 'StatefulSet', 'orders').spec, { replicas: 3 })
 })
 
 t.test('another version within the series', async (t) => {
@@ -218,7 +262,11 @@ t.test('a larger size: claims grow by a Job that may do nothing else', async (t)
   settle(world)
   t.match(conditionOf(world, 'StorageExpanded'), { status: 'False', reason: 'Resizing' })
   t.same(world.children['Job.batch/v1'], {}, 'neither Job nor rights are left')
-  t.same(world.children['Role.rbac.authorization.k8s.io/v1'], {})
+  t.same(
+    Object.keys(world.children['Role.rbac.authorization.k8s.io/v1'] ?? {}),
+    ['shop/orders'],
+    "but the members' own",
+  )
   for (const claim of Object.values(world.claims)) claim.status = { phase: 'Bound', capacity: { storage: '2Gi' } }
   settle(world)
   t.match(conditionOf(world, 'StorageExpanded'), { status: 'True', reason: 'SizeReached' })

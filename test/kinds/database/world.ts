@@ -1,6 +1,7 @@
 // One Database, its StatefulSet and its claims.
 import { database } from '../../../hooks/kinds/database/index.ts'
 import type { KubernetesObject } from '../../../hooks/sdk/kubernetes.ts'
+import { replicationLabel } from '../../../hooks/sdk/roles.ts'
 import { type World as AnyWorld, namespace, type Spec, settle, worldOf } from '../world.ts'
 
 export * from '../world.ts'
@@ -10,6 +11,8 @@ export interface World extends AnyWorld {
   claims: Record<string, KubernetesObject>
   /** ResourceQuotas of the namespace. */
   quotas: Record<string, KubernetesObject>
+  /** EndpointSlices of its Services, as far as they tell of members. */
+  slices: Record<string, KubernetesObject>
 }
 
 /** What a resource of the least size has; `spec` is laid over it. */
@@ -20,17 +23,25 @@ export function minimal(spec: Spec = {}): Spec {
 export function createWorld(spec: Spec = {}, name = 'orders'): World {
   const claims: World['claims'] = {}
   const quotas: World['quotas'] = {}
-  const related = { 'PersistentVolumeClaim.v1': claims, 'ResourceQuota.v1': quotas }
-  return { ...worldOf(database, name, minimal(spec)), claims, quotas, related }
+  const slices: World['slices'] = {}
+  const related = {
+    'PersistentVolumeClaim.v1': claims,
+    'ResourceQuota.v1': quotas,
+    'EndpointSlice.discovery.k8s.io/v1': slices,
+  }
+  return { ...worldOf(database, name, minimal(spec)), claims, quotas, slices, related }
 }
 
-/** What the StatefulSet controller does: pods, of which `ready` are ready (all unless given), and their claims. */
+/**
+ * What the StatefulSet controller does: pods, of which the first `ready` are ready (all unless given), and their claims.
+ * Those of a replicated Database have roles, the first that of the primary.
+ */
 export function runPods(world: World, ready?: number): void {
   const set = world.children['StatefulSet.apps/v1']?.[`${namespace}/${world.parent.metadata.name}`]
   if (set === undefined) throw new Error('there is no StatefulSet')
   const spec = set.spec as {
     replicas: number
-    template: unknown
+    template: { metadata: { labels: Record<string, string> } }
     persistentVolumeClaimRetentionPolicy: { whenDeleted: string }
     volumeClaimTemplates: { spec: { resources: { requests: { storage: string } } } }[]
   }
@@ -43,6 +54,7 @@ export function runPods(world: World, ready?: number): void {
     currentRevision: revision,
     updateRevision: revision,
   }
+  if (spec.template.metadata.labels[replicationLabel] !== undefined) setMembers(world, ready ?? spec.replicas)
   for (let ordinal = 0; ordinal < spec.replicas; ordinal++) {
     const name = `data-${world.parent.metadata.name}-${ordinal}`
     const storage = spec.volumeClaimTemplates[0]?.spec.resources.requests.storage
@@ -64,11 +76,37 @@ export function runPods(world: World, ready?: number): void {
   }
 }
 
+function setMembers(world: World, ready: number): void {
+  const { name } = world.parent.metadata
+  const pods = Array.from({ length: ready }, (_, ordinal) => `${name}-${ordinal}`)
+  const services = { [String(name)]: pods.slice(0, 1), [`${name}-readonly`]: pods.slice(1) }
+  for (const [service, members] of Object.entries(services)) {
+    world.slices[`${namespace}/${service}`] = {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: service, namespace, uid: service, labels: { 'kubernetes.io/service-name': service } },
+      addressType: 'IPv4',
+      endpoints: members.map((pod) => ({
+        addresses: ['10.0.0.1'],
+        conditions: { ready: true },
+        targetRef: { kind: 'Pod', name: pod, namespace },
+      })),
+    }
+  }
+}
+
+/** Time passes until all that is asked for is there: members of a replicated Database come in more than one step. */
+export function finish(world: World): void {
+  for (let round = 0; round < 3; round++) {
+    settle(world)
+    runPods(world)
+  }
+  settle(world)
+}
+
 /** A Database whose pods all run, and nothing is left to do. */
 export function running(spec: Spec = {}, name?: string): World {
   const world = createWorld(spec, name)
-  settle(world)
-  runPods(world)
-  settle(world)
+  finish(world)
   return world
 }

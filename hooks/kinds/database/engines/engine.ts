@@ -113,6 +113,14 @@ export interface Access {
   port: number
   database: string
   tls: boolean
+  /** Instead of host and port, for clients that ask the members themselves who the primary is. */
+  members?: Members
+}
+
+/** Of a replicated database: host and port of each, and the name that they have as a whole. */
+export interface Members {
+  hosts: readonly string[]
+  set: string
 }
 
 /** A parameter that may not be set, and why. */

@@ -1,12 +1,11 @@
 // MySQL in the official image: https://hub.docker.com/_/mysql and https://dev.mysql.com/doc/refman/8.4/en/
-import type { Database } from '../schema.ts'
-import { type Engine, mebibytes, monitor, operator, paths } from './engine.ts'
-
-const port = 3306
-const socket = '/var/run/mysqld/mysqld.sock'
-const configurationPath = '/etc/mysql/conf.d'
+import { type Engine, monitor, paths } from './engine.ts'
+import { accountsScript } from './mysql/accounts.ts'
+import { configurationOf, configurationPath, port, runFolder, socket } from './mysql/configuration.ts'
+import { groupReplication } from './mysql/replication.ts'
 
 export const mysql: Engine = {
+  replication: groupReplication,
   title: 'MySQL',
   repository: 'mysql',
   port,
@@ -22,7 +21,7 @@ export const mysql: Engine = {
   mayDowngrade: (version) => version.startsWith('8.4.'),
   dataPath: () => '/var/lib/mysql',
   configurationPath,
-  scratch: [{ name: 'run', mountPath: '/var/run/mysqld' }],
+  scratch: [{ name: 'run', mountPath: runFolder }],
   command: () => ({ args: ['mysqld'] }),
   env: () => [{ name: 'MYSQL_ROOT_PASSWORD_FILE', value: `${paths.superuser}/superuser-password` }],
   // Says yes also when access is denied, because then a server runs. While the image initialises a data folder,
@@ -49,47 +48,8 @@ export const mysql: Engine = {
     { pattern: /^(ssl.*|tls.*|require.secure.transport)$/i, reason: 'use spec.tls' },
     { pattern: /^(skip.grant.tables|init.file)$/i, reason: 'it would open the server to everybody' },
   ],
-  configuration(db, memoryBytes) {
-    const settings = { ...sized(memoryBytes), ...own(db), ...userSettings(db) }
-    const names = Object.keys(settings).sort()
-    const fixed = names.filter((name) => !dynamic.has(name))
-    return {
-      files: {
-        'my.cnf': optionFile(settings, names),
-        'reload.sql': names
-          .filter((name) => dynamic.has(name))
-          .map((name) => `SET GLOBAL ${name} = ${literal(settings[name] ?? '')};\n`)
-          .join(''),
-      },
-      restart: optionFile(settings, fixed),
-    }
-  },
-  accountsScript: (db, state) => String.raw`
-# Escapes a text for a string literal of SQL.
-literal() {
-  text=$(cat "$1")
-  quote="'" backslash='\'
-  text=${'$'}{text//"$backslash"/"$backslash$backslash"}
-  printf "'%s'" "${'$'}{text//"$quote"/$quote$quote}"
-}
-client() { bash ${paths.scripts}/client.sh "$@"; }
-
-# After a rotation the server still has the password before it.
-if ! client --execute='SELECT 1' >/dev/null 2>&1 && [ -e ${paths.superuser}/superuser-password-previous ]; then
-  password=$(literal ${paths.superuser}/superuser-password)
-  PASSWORD_FILE=${paths.superuser}/superuser-password-previous client <<SQL
-ALTER USER IF EXISTS 'root'@'localhost' IDENTIFIED BY $password, 'root'@'%' IDENTIFIED BY $password;
-SQL
-fi
-username=$(literal ${paths.app}/username)
-password=$(literal ${paths.app}/password)
-client <<SQL
-CREATE DATABASE IF NOT EXISTS \`${db.spec.credentials.database}\`;
-CREATE USER IF NOT EXISTS $username@'%' IDENTIFIED BY $password ACCOUNT LOCK;
-ALTER USER $username@'%' IDENTIFIED BY $password ACCOUNT ${state === 'open' ? 'UNLOCK' : 'LOCK'};
-GRANT ALL ON \`${db.spec.credentials.database.replaceAll('_', '\\\\_')}\`.* TO $username@'%';
-SQL
-${monitorScript}${operatorScript(db.spec.credentials.database)}`,
+  configuration: (db, memoryBytes) => configurationOf(db, memoryBytes),
+  accountsScript: (db, state) => accountsScript(db, { state }),
   reloadScript: (db) => String.raw`
 # What is not set any more goes back to the server's own default.
 applied=/tmp/reload-applied.sql
@@ -99,7 +59,7 @@ if [ -e "$applied" ]; then
   done | bash ${paths.scripts}/client.sh
 fi
 bash ${paths.scripts}/client.sh <${configurationPath}/reload.sql
-cp ${configurationPath}/reload.sql "$applied"
+cp --force ${configurationPath}/reload.sql "$applied"
 ${db.spec.tls === undefined ? '' : `bash ${paths.scripts}/client.sh --execute='ALTER INSTANCE RELOAD TLS'`}
 `,
   dumpScript: () => String.raw`
@@ -151,6 +111,13 @@ mysql --defaults-extra-file="$options" --connect-timeout=5 --batch --skip-column
       `--mysqld.address=${host}:${port}`,
       `--mysqld.username=${monitor.username}`,
       '--tls.insecure-skip-verify',
+      '--collect.info_schema.innodb_metrics',
+      '--collect.perf_schema.replication_applier_status_by_worker',
+      '--collect.perf_schema.replication_group_members',
+      '--no-collect.info_schema.innodb_cmp',
+      '--no-collect.info_schema.innodb_cmpmem',
+      // Of another maker's MySQL.
+      '--no-collect.info_schema.query_response_time',
     ],
     env: ({ password }) => [{ name: 'MYSQLD_EXPORTER_PASSWORD', valueFrom: password }],
   },
@@ -160,105 +127,3 @@ mysql --defaults-extra-file="$options" --connect-timeout=5 --batch --skip-column
   jdbcUri: ({ username, password, host, port, database, tls }) =>
     `jdbc:mysql://${host}:${port}/${database}?user=${encodeURIComponent(username)}&password=${encodeURIComponent(password)}${tls ? '&sslMode=REQUIRED' : ''}`,
 }
-
-const monitorScript = `
-password=$(literal ${paths.superuser}/${monitor.key})
-client <<SQL
-CREATE USER IF NOT EXISTS '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 20;
-ALTER USER '${monitor.username}'@'%' IDENTIFIED BY $password WITH MAX_USER_CONNECTIONS 20;
-GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO '${monitor.username}'@'%';
-SQL
-`
-
-// CREATE USER reaches no account with SYSTEM_USER, such as root's. What an account may do is read from mysql.*.
-// https://dev.mysql.com/doc/refman/8.4/en/account-categories.html
-function operatorScript(database: string): string {
-  return `
-password=$(literal ${paths.superuser}/${operator.key})
-client <<SQL
-CREATE USER IF NOT EXISTS '${operator.username}'@'%' IDENTIFIED BY $password;
-ALTER USER '${operator.username}'@'%' IDENTIFIED BY $password;
-GRANT CREATE USER ON *.* TO '${operator.username}'@'%';
-GRANT SELECT ON mysql.* TO '${operator.username}'@'%';
-GRANT ALL ON \\\`${database.replaceAll('_', '\\\\_')}\\\`.* TO '${operator.username}'@'%' WITH GRANT OPTION;
-SQL
-`
-}
-
-// https://dev.mysql.com/doc/refman/8.4/en/innodb-dedicated-server.html: half of the memory below 4 GiB, then more. But
-// the server takes some 260 MiB besides, more while a dump is restored: with half of 512 MiB the kernel kills it then.
-function sized(memoryBytes: number): Record<string, string> {
-  const share = memoryBytes < 4 * 1024 ** 3 ? 0.5 : 0.7
-  const pool = Math.min(memoryBytes * share, memoryBytes - 384 * 1024 ** 2)
-  return {
-    innodb_buffer_pool_size: `${mebibytes(pool, 32)}M`,
-    max_connections: '151',
-    character_set_server: 'utf8mb4',
-    binlog_expire_logs_seconds: '604800',
-  }
-}
-
-function own(db: Database): Record<string, string> {
-  return {
-    datadir: '/var/lib/mysql/data',
-    socket,
-    pid_file: '/var/run/mysqld/mysqld.pid',
-    port: String(port),
-    bind_address: '*',
-    mysqlx: 'OFF',
-    // Names of clients are not looked up: they are pods.
-    skip_name_resolve: 'ON',
-    secure_file_priv: 'NULL',
-    ...(db.spec.tls === undefined
-      ? {}
-      : {
-          ssl_cert: `${paths.tls}/tls.crt`,
-          ssl_key: `${paths.tls}/tls.key`,
-          require_secure_transport: db.spec.tls.required ? 'ON' : 'OFF',
-        }),
-  }
-}
-
-function userSettings(db: Database): Record<string, string> {
-  const entries = Object.entries(db.spec.parameters ?? {})
-  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase().replaceAll('-', '_'), String(value)]))
-}
-
-function optionFile(settings: Record<string, string>, names: readonly string[]): string {
-  return `[mysqld]\n${names.map((name) => `${name} = ${optionValue(settings[name] ?? '')}\n`).join('')}`
-}
-
-// A # would begin a comment, and a backslash an escape sequence: https://dev.mysql.com/doc/refman/8.4/en/option-files.html
-function optionValue(value: string): string {
-  if (/^[A-Za-z0-9_.,:/*+-]*$/.test(value)) return value
-  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
-}
-
-// SET knows numbers and strings, but no 256M.
-function literal(value: string): string {
-  const size = /^([0-9]+)([KMGT]?)$/i.exec(value)
-  if (size !== null) {
-    return String(BigInt(size[1] ?? '0') * 1024n ** BigInt(' KMGT'.indexOf((size[2] ?? '').toUpperCase() || ' ')))
-  }
-  if (/^-?[0-9]+(\.[0-9]+)?$/.test(value)) return value
-  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
-}
-
-// Global variables that SET GLOBAL changes on a running server, of those that people set:
-// https://dev.mysql.com/doc/refman/8.4/en/dynamic-system-variables.html. Whatever is not here rolls the pods.
-const dynamic = new Set([
-  ...['binlog_cache_size', 'binlog_expire_logs_seconds', 'binlog_row_image', 'character_set_server'],
-  ...['collation_server', 'connect_timeout', 'default_storage_engine', 'event_scheduler', 'general_log'],
-  ...['group_concat_max_len', 'innodb_adaptive_flushing', 'innodb_adaptive_hash_index', 'innodb_buffer_pool_size'],
-  ...['innodb_change_buffering', 'innodb_flush_log_at_trx_commit', 'innodb_flush_neighbors', 'innodb_io_capacity'],
-  ...['innodb_io_capacity_max', 'innodb_lock_wait_timeout', 'innodb_lru_scan_depth', 'innodb_max_dirty_pages_pct'],
-  ...['innodb_max_purge_lag', 'innodb_old_blocks_time', 'innodb_online_alter_log_max_size'],
-  ...['innodb_print_all_deadlocks', 'innodb_redo_log_capacity', 'innodb_stats_persistent_sample_pages'],
-  ...['innodb_thread_concurrency', 'interactive_timeout', 'join_buffer_size', 'local_infile', 'lock_wait_timeout'],
-  ...['log_error_verbosity', 'log_queries_not_using_indexes', 'long_query_time', 'max_allowed_packet'],
-  ...['max_binlog_size', 'max_connect_errors', 'max_connections', 'max_execution_time', 'max_heap_table_size'],
-  ...['max_user_connections', 'min_examined_row_limit', 'net_read_timeout', 'net_write_timeout'],
-  ...['read_buffer_size', 'read_rnd_buffer_size', 'slow_launch_time', 'slow_query_log', 'sort_buffer_size'],
-  ...['sql_mode', 'sync_binlog', 'table_definition_cache', 'table_open_cache', 'thread_cache_size', 'tmp_table_size'],
-  ...['transaction_isolation', 'wait_timeout'],
-])

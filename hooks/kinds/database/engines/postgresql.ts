@@ -170,9 +170,16 @@ ask --command="COMMENT ON DATABASE postgres IS 'default administrative connectio
 `,
   // https://github.com/prometheus-community/postgres_exporter
   exporter: {
-    image: 'quay.io/prometheuscommunity/postgres-exporter:v0.20.0',
+    image: 'quay.io/prometheuscommunity/postgres-exporter:v0.20.1',
     port: 9187,
-    args: () => ['--no-collector.wal'],
+    // What alerts and dashboards ask for and is off by default; what looks at the tables of the database `postgres`, which has
+    // none, is off.
+    args: () => [
+      '--collector.database_wraparound',
+      '--collector.stat_checkpointer',
+      '--no-collector.stat_user_tables',
+      '--no-collector.statio_user_tables',
+    ],
     env: ({ host, tls, passwordFile }) => [
       { name: 'DATA_SOURCE_URI', value: `${host}:${port}/postgres?sslmode=${tls ? 'require' : 'disable'}` },
       { name: 'DATA_SOURCE_USER', value: monitor.username },

@@ -3,7 +3,7 @@ import type { Container, ContainerPort, EnvVar, Probe, Volume, VolumeMount } fro
 import type { Settings } from '../../../sdk/definition.ts'
 import type { PolicyRule } from '../../../sdk/resources.ts'
 import type { Database } from '../schema.ts'
-import type { Configuration } from './engine.ts'
+import type { Configuration, Members } from './engine.ts'
 
 /** The facts of an engine's replication. Where a field is absent, a member is as a single database is. */
 export interface Replication {
@@ -13,14 +13,19 @@ export interface Replication {
   labels?(db: Database): Record<string, string>
   /** Keys of the Secret that hold passwords of the members' own; each is derived with its name as the purpose. */
   readonly secretKeys: readonly string[]
-  /** Keys of the Secret that hold files with such passwords in them. */
-  secretFiles?(password: (key: string) => string): Readonly<Record<string, string>>
+  /** Keys of the Secret that hold files with such passwords in them; `previous` gives those before the last rotation. */
+  secretFiles?(
+    password: (key: string) => string,
+    previous: ((key: string) => string) | undefined,
+  ): Readonly<Record<string, string>>
   /** In place of the engine's. */
   configuration?(db: Database, memoryBytes: number): Configuration
   /** Bash: makes the members' own accounts as the mounted credentials say, after the engine's `accountsScript`. */
   accountsScript?(db: Database): string
   /** Bash: scripts beside the engine's, by file name; one of the engine's own is replaced. */
   scripts?(db: Database): Readonly<Record<string, string>>
+  /** Files of the pod that say where accounts are to be made: when one changes, accounts and configuration are applied anew. */
+  readonly watched?: readonly string[]
   /** Before the engine, in this order: what brings programs, and sidecars with restartPolicy Always. */
   initContainers?(db: Database, settings: Settings): Container[]
   /** In place of the engine's. */
@@ -39,6 +44,10 @@ export interface Replication {
   mounts?(db: Database): VolumeMount[]
   /** In place of the engine's. */
   readonly stopSeconds?: number
+  /** Whether members leave before their pods go: those that stay would wait for the votes of others that are gone. */
+  readonly leavesFirst?: boolean
+  /** For clients that ask the members themselves who the primary is. */
+  members?(db: Database): Members
   /** What the pods' ServiceAccount may do in its namespace. Its token reaches the containers that mount `tokenVolume`. */
   rules(db: Database): PolicyRule[]
   /** The same for Databases of any name: Metacontroller has to hold what it gives away. */

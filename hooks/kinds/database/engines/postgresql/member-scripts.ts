@@ -47,8 +47,7 @@ exec ${agentPath}/bin/patroni ${runPath}/config
 `
 
 /** Has Patroni and the server take over what Kubernetes renews in the mounted files, about a minute after it changed. */
-export function watchScript(login: { username: string; key: string }): string {
-  return String.raw`
+export const watchScript = String.raw`
 export LC_ALL=C
 trap 'exit 0' TERM INT
 
@@ -56,8 +55,7 @@ trap 'exit 0' TERM INT
 rest() {
   local body=${'$'}{3:-} line
   {
-    printf '%s %s HTTP/1.0\r\nAuthorization: Basic %s\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' \
-      "$1" "$2" "$(printf '${login.username}:%s' "$(cat ${paths.superuser}/${login.key})" | base64 | tr -d '\n')" "${'$'}{#body}" "$body" >&3
+    printf '%s %s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' "$1" "$2" "${'$'}{#body}" "$body" >&3
     while IFS= read -r -t 10 line <&3 || [ -n "$line" ]; do printf '%s\n' "$line"; done
   } 3<>/dev/tcp/127.0.0.1/8008
 }
@@ -82,7 +80,8 @@ while true; do
   if [[ $answer == *'"state": "running"'* ]]; then
     if [[ $answer == *'"role": "primary"'* ]]; then role=primary; else role=replica; fi
   fi
-  files=$(find -L ${configurationPath} ${paths.app} ${paths.superuser} ${paths.tls} -maxdepth 1 -type f -exec cat {} + 2>/dev/null | sha256sum)
+  # Without TLS there is no folder of it.
+  files=$({ find -L ${configurationPath} ${paths.app} ${paths.superuser} ${paths.tls} -maxdepth 1 -type f -exec cat {} + 2>/dev/null || true; } | sha256sum)
   if [ -n "$role" ] && [ "$role $files" != "$applied" ]; then
     if apply; then
       applied="$role $files"
@@ -104,4 +103,3 @@ while true; do
   wait $! || true
 done
 `
-}

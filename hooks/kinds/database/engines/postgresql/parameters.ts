@@ -71,15 +71,16 @@ export function render(settings: Record<string, string>): string {
   return lines.join('')
 }
 
-// The socket is in an emptyDir of the pod: only its own containers reach it.
-/** The text of pg_hba.conf. */
-export function hostBasedAuthentication(db: Database): string {
+/** The text of pg_hba.conf; `replicator` is the user by whom other servers replicate this one. */
+export function hostBasedAuthentication(db: Database, replicator?: string): string {
   const host = db.spec.tls?.required === true ? 'hostssl' : 'host'
+  // The socket is in an emptyDir of the pod: only its own containers reach it. `all` databases is none for replication.
   return [
     '# type  database  user  address  method',
     'local  all  all  trust',
     'local  replication  all  trust',
     `${host}  all  all  all  scram-sha-256`,
+    ...(replicator === undefined ? [] : [`${host}  replication  "${replicator}"  all  scram-sha-256`]),
     '',
   ].join('\n')
 }

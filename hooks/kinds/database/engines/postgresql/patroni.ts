@@ -4,6 +4,7 @@
 import type { Container, EnvVar, Probe, VolumeMount } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../../../sdk/definition.ts'
 import { postgresqlAgentImage } from '../../../../sdk/images.ts'
+import { isRecord } from '../../../../sdk/kubernetes.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
 import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
@@ -34,8 +35,6 @@ const roles = {
   replication: { username: 'patroni-replicator', key: 'replicator-password' },
   rewind: { username: 'patroni-rewind', key: 'rewind-password' },
 } as const
-/** Who may change something over Patroni's REST interface. */
-const rest = { username: 'patroni', key: 'patroni-password' } as const
 
 /** The pod label that Patroni knows its members by, and its value. */
 const scopeLabel = 'example.com/cluster'
@@ -44,11 +43,11 @@ const scopeOf = (db: Database) => `${db.metadata.name}-patroni`
 export const patroni: Replication = {
   name,
   labels: (db) => ({ [scopeLabel]: scopeOf(db) }),
-  secretKeys: [roles.replication.key, roles.rewind.key, rest.key],
+  secretKeys: [roles.replication.key, roles.rewind.key],
   secretFiles: (password) => ({ 'patroni.yml': document(credentials(password)) }),
   configuration,
   accountsScript,
-  scripts: () => ({ 'start.sh': startScript, 'watch.sh': watchScript(rest), 'reload.sh': 'exit 0' }),
+  scripts: () => ({ 'start.sh': startScript, 'watch.sh': watchScript }),
   initContainers: (_db, settings) => [bringAgent(settings)],
   command: () => ({ command: ['bash', `${paths.scripts}/start.sh`], args: [] }),
   env,
@@ -137,7 +136,7 @@ function configuration(db: Database, memoryBytes: number): Configuration {
     files: {
       // Patroni's own postgresql.conf includes it.
       'postgresql.conf': render(Object.fromEntries(own)),
-      'pg_hba.conf': hostBasedAuthentication(db),
+      'pg_hba.conf': hostBasedAuthentication(db, roles.replication.username),
       'patroni.yml': document(local(db, dynamic)),
       'cluster.json': document(cluster(db)),
       'dynamic.json': document(dynamic),
@@ -187,7 +186,8 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
   return {
     scope: scopeOf(db),
     restapi: {
-      // Who is neither in the pod nor another member may look, and change nothing.
+      // Who is neither in the pod nor another member may look, and change nothing. A password besides would be in nobody's
+      // way but that of its own rotation: Patroni takes a new one over when it is told to, by who knows the old one.
       allowlist: ['127.0.0.1/32', '::1/128'],
       allowlist_include_members: true,
     },
@@ -200,7 +200,7 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
       follower_label_value: 'replica',
     },
     bootstrap: {
-      dcs: dynamic,
+      dcs: withoutNull(dynamic),
       initdb: ['data-checksums', { encoding: 'UTF8' }],
       post_bootstrap: `bash ${paths.scripts}/accounts.sh`,
     },
@@ -214,6 +214,7 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
       parameters: { hba_file: `${configurationPath}/pg_hba.conf`, unix_socket_directories: socketPath },
       create_replica_methods: ['basebackup'],
       basebackup: [{ checkpoint: 'fast' }],
+      callbacks: { on_role_change: demoteOthers(db), on_start: demoteOthers(db) },
       // A member whose data cannot be brought back to the others' history is copied anew.
       remove_data_directory_on_rewind_failure: true,
       remove_data_directory_on_diverged_timelines: true,
@@ -222,10 +223,14 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
   }
 }
 
+/** A primary that cannot say any more that it is none shall lead Services no longer: deploy/postgresql-agent/demote.py. */
+function demoteOthers(db: Database): string {
+  return `${agentPath}/bin/demote ${roleLabel} ${scopeLabel}=${scopeOf(db)}`
+}
+
 function credentials(password: (key: string) => string): Record<string, unknown> {
   const login = ({ username, key }: { username: string; key: string }) => ({ username, password: password(key) })
   return {
-    restapi: { authentication: login(rest) },
     postgresql: {
       authentication: {
         // Over the socket, where it needs no password.
@@ -278,6 +283,12 @@ ${make(roles.rewind, 'NOREPLICATION', 'rewindpassword')}
 ${functions.map((signature) => `GRANT EXECUTE ON FUNCTION pg_catalog.${signature} TO "${roles.rewind.username}";`).join('\n')}
 SQL
 `
+}
+
+// Null has a meaning only where something is patched.
+function withoutNull(value: Record<string, unknown>): Record<string, unknown> {
+  const kept = Object.entries(value).filter(([, field]) => field !== null)
+  return Object.fromEntries(kept.map(([key, field]) => [key, isRecord(field) ? withoutNull(field) : field]))
 }
 
 // JSON is YAML.

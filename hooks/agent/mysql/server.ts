@@ -1,5 +1,4 @@
 // Connections to MySQL, of which there is one to each server, and whose passwords change while they are open.
-import { existsSync, readFileSync } from 'node:fs'
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise'
 
 /** Rows by column name. */
@@ -7,15 +6,16 @@ export type Row = Record<string, unknown>
 
 /** One server. */
 export interface Server {
-  query(sql: string, values?: readonly unknown[]): Promise<Row[]>
+  /** `milliseconds` is how long the answer may take. An error's message holds nothing of `values`. */
+  query(sql: string, values?: readonly unknown[], milliseconds?: number): Promise<Row[]>
   /** Ends the connection; the next query makes a new one. */
   close(): Promise<void>
 }
 
 export interface Login {
   user: string
-  /** Files with passwords, of which the first that lets in is the one: during a rotation there are two. */
-  passwordFiles: readonly string[]
+  /** Read anew for each connection. The first that lets in is the one: during a rotation there are two. */
+  passwords(): readonly string[]
 }
 
 /** How long a connection and each query may take. */
@@ -33,28 +33,26 @@ export function serverAt(place: Pick<ConnectionOptions, 'socketPath' | 'host' | 
     )
   }
   return {
-    async query(sql, values = []) {
+    async query(sql, values = [], timeout = 3000) {
       open ??= connect(place, login)
       try {
         const connection = await open
-        const [rows] = await connection.query<RowDataPacket[]>({ sql, values: [...values], timeout: 3000 })
+        const [rows] = await connection.query<RowDataPacket[]>({ sql, values: [...values], timeout })
         return Array.isArray(rows) ? rows : []
       } catch (error) {
         // What an error leaves behind is not trusted; a refused statement is none such.
         if (!isRefusal(error)) await close()
-        throw error
+        throw values.length === 0 ? error : withoutValues(error)
       }
     },
     close,
   }
 }
 
-async function connect(place: ConnectionOptions, { user, passwordFiles }: Login): Promise<Connection> {
-  const files = passwordFiles.filter((file) => existsSync(file))
-  let refused: unknown = new Error(`there is no password file ${passwordFiles.join(' or ')}`)
-  for (const file of files) {
+async function connect(place: ConnectionOptions, { user, passwords }: Login): Promise<Connection> {
+  let refused: unknown = new Error(`there is no password for ${user}`)
+  for (const password of passwords()) {
     try {
-      const password = readFileSync(file, 'utf8')
       const connection = await createConnection({ ...place, user, password, connectTimeout: connectMilliseconds })
       // An error between two queries is met by the next one.
       connection.on('error', () => undefined)
@@ -71,6 +69,12 @@ async function connect(place: ConnectionOptions, { user, passwordFiles }: Login)
 export function errorCode(error: unknown): string {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
   return typeof code === 'string' ? code : ''
+}
+
+// A message such as that of a syntax error cites the statement, in which the values are by then.
+function withoutValues(error: unknown): Error {
+  const code = errorCode(error) || 'unknown'
+  return Object.assign(new Error(`a statement failed: ${code}`), { code })
 }
 
 /** The server understood and said no: the connection is as good as before. */

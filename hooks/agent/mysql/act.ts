@@ -1,0 +1,104 @@
+// How a decision is carried out on the own server.
+import { enter } from './registry.ts'
+import { errorCode, type Server } from './server.ts'
+
+/** The account by which members reach one another. */
+export const recoveryUser = 'replication'
+
+/** What joining takes: at most the time until the group has taken the member in. What it lacks comes afterwards. */
+const startMilliseconds = 120_000
+
+/** The own server as an administrator, and as the members among themselves. */
+export interface Own {
+  root: Server
+  /** Logs in with the password that the members should have. */
+  recovery: Server
+  recoveryPassword(): string
+}
+
+export async function bootstrap(own: Own): Promise<void> {
+  await prepare(own)
+  await own.root.query('SET GLOBAL group_replication_bootstrap_group = ON')
+  try {
+    await own.root.query('START GROUP_REPLICATION', [], startMilliseconds)
+  } finally {
+    await own.root.query('SET GLOBAL group_replication_bootstrap_group = OFF')
+  }
+}
+
+export interface Joining {
+  self: number
+  primary: Server
+  /** `host:port` of members. */
+  seeds: readonly string[]
+  clone: boolean
+}
+
+export async function join(own: Own, { self, primary, seeds, clone }: Joining): Promise<void> {
+  const { root } = own
+  await prepare(own)
+  // Its own first steps, such as accounts that the image made, are none of the group's.
+  if (clone) await forgetTransactions(root)
+  await root.query(`SET GLOBAL group_replication_clone_threshold = ${clone ? '1' : 'DEFAULT'}`)
+  await root.query('SET GLOBAL group_replication_group_seeds = ?', [seeds.join()])
+  // Before it joins, so that nobody who has all transactions fails to know of it.
+  await enter(primary, self)
+  await root.query('START GROUP_REPLICATION', [], startMilliseconds)
+}
+
+export async function stop({ root }: Own): Promise<void> {
+  await root.query('STOP GROUP_REPLICATION', [], startMilliseconds)
+}
+
+/** The account on a server outside its group: for this server alone, since the others have it by themselves. */
+async function prepare(own: Own): Promise<void> {
+  const { root } = own
+  await root.query('SET GLOBAL super_read_only = OFF')
+  try {
+    await root.query('SET SESSION sql_log_bin = 0')
+    await keepRecoveryAccount(own)
+  } finally {
+    await root.query('SET SESSION sql_log_bin = 1')
+    await root.query('SET GLOBAL super_read_only = ON')
+  }
+  await useRecoveryPassword(own)
+}
+
+/** Makes the account, or gives it the password of the file where it has another; that one stays good beside it. */
+export async function keepRecoveryAccount({ root, recovery, recoveryPassword }: Own): Promise<void> {
+  try {
+    await recovery.query('DO 0')
+  } catch (error) {
+    if (errorCode(error) !== 'ER_ACCESS_DENIED_ERROR') throw error
+    const password = recoveryPassword()
+    const account = `'${recoveryUser}'@'%'`
+    const [{ there } = {}] = await root.query('SELECT COUNT(*) AS there FROM mysql.user WHERE User = ?', [recoveryUser])
+    if (Number(there) > 0) await root.query(`ALTER USER ${account} IDENTIFIED BY ? RETAIN CURRENT PASSWORD`, [password])
+    else await root.query(`CREATE USER ${account} IDENTIFIED BY ?`, [password])
+    // https://dev.mysql.com/doc/refman/8.4/en/group-replication-user-credentials.html
+    await root.query(
+      `GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, GROUP_REPLICATION_STREAM ON *.* TO ${account}`,
+    )
+  } finally {
+    // Who was let in stays in: the next time it has to be tried anew.
+    await recovery.close()
+  }
+}
+
+/** Has the own server log in to others with the password of the file. */
+export async function useRecoveryPassword({ root, recoveryPassword }: Own): Promise<void> {
+  await root.query(
+    "CHANGE REPLICATION SOURCE TO SOURCE_USER = ?, SOURCE_PASSWORD = ? FOR CHANNEL 'group_replication_recovery'",
+    [recoveryUser, recoveryPassword()],
+  )
+}
+
+async function forgetTransactions(root: Server): Promise<void> {
+  try {
+    await root.query('RESET BINARY LOGS AND GTIDS')
+  } catch (error) {
+    if (errorCode(error) !== 'ER_PARSE_ERROR') throw error
+    // As it was called before 8.2.
+    await root.query('RESET MASTER')
+  }
+}

@@ -1,0 +1,136 @@
+// How long a database cannot be written to when something happens to it: test/node/faults, again and again.
+
+import type { NodeCluster } from '../node/cluster.ts'
+import { complaints, measure, type Outcome } from '../node/faults/measure.ts'
+import { type Fault, faults } from '../node/faults/scenarios.ts'
+import type { EngineName } from '../node/faults/world.ts'
+import { type Worlds, worldsOn } from '../node/faults/worlds.ts'
+import { median } from './measure.ts'
+import { tell, withNodes } from './nodes.ts'
+import { rounded, type Section, type Table } from './report.ts'
+
+export interface FailoverOptions {
+  /** postgresql, mysql. */
+  readonly engines: readonly EngineName[]
+  /** Names of faults; all where it is empty. */
+  readonly only: readonly string[]
+  readonly repeat: number
+  readonly members: number
+  readonly nodes: number
+  /** Whether replication is asynchronous, synchronous, or one after the other. MySQL's is what it is. */
+  readonly modes: readonly ('async' | 'sync')[]
+}
+
+/** Measures on a cluster of its own. What fails is told in the table, and the rest goes on. */
+export function benchFailover(options: FailoverOptions): Promise<Section> {
+  const unknown = options.only.find((name) => !faults.some((fault) => fault.name === name))
+  if (unknown !== undefined) {
+    throw new Error(`--only: "${unknown}" is none of ${faults.map(({ name }) => name).join(', ')}`)
+  }
+  return withNodes(options.nodes, (cluster) => measureOn(cluster, options))
+}
+
+async function measureOn(cluster: NodeCluster, options: FailoverOptions): Promise<Section> {
+  const tables: Table[] = []
+  const goals: Section['goals'][number][] = []
+  for (const engine of options.engines) {
+    // Group Replication acknowledges what a majority has: there is no other mode.
+    for (const mode of engine === 'mysql' ? (['sync'] as const) : options.modes) {
+      const synchronous = engine !== 'mysql' && mode === 'sync'
+      const series = await repeat(worldsOn(cluster, { engine, members: options.members, synchronous }), options)
+      tables.push(
+        tableOf(`${engine} ${cluster.versions[engine]}${engine === 'mysql' ? '' : `, ${mode}hronous`}`, series),
+      )
+      for (const { fault, outcomes } of series) {
+        const limit = fault.goals[engine]
+        if (limit === undefined || outcomes.length === 0 || options.members === 1) continue
+        const value = median(outcomes.map(({ gap }) => gap))
+        const what = `${engine}${engine === 'mysql' ? '' : ` ${mode}`}, ${fault.title}: median write gap`
+        goals.push({ what, value, limit, unit: 's', sense: 'at most' })
+      }
+    }
+  }
+  return {
+    name: 'failover',
+    about: `${options.members} members on ${options.nodes} nodes of this machine. A client inserts a row every 100 ms through the primary Service, each by a new connection, and another probes each member five times a second. The write gap is the longest time without an acknowledged row.`,
+    tables,
+    goals,
+  }
+}
+
+interface Series {
+  readonly fault: Fault
+  readonly outcomes: readonly Outcome[]
+  readonly failures: readonly string[]
+}
+
+async function repeat(worlds: Worlds, { only, repeat, members }: FailoverOptions): Promise<Series[]> {
+  const series: Series[] = []
+  const end = () => worlds.end().catch((problem: Error) => tell(problem.message))
+  for (const fault of faults) {
+    if (only.length > 0 ? !only.includes(fault.name) : fault.needsReplicas && members === 1) continue
+    const outcomes: Outcome[] = []
+    const failures: string[] = []
+    for (let round = 1; round <= repeat; round++) {
+      const what = `${fault.name} ${round}/${repeat}`
+      try {
+        const world = await worlds.suiting(fault)
+        const outcome = await measure(world, fault)
+        outcomes.push(outcome)
+        tell(`${world.engine}${world.synchronous ? ' synchronous' : ''} ${what}: ${summary(outcome)}`)
+        for (const complaint of complaints(world, fault, outcome, 1)) tell(`    ${complaint}`)
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error))
+        tell(`${what} failed: ${failures.at(-1)}`)
+        await end()
+      }
+    }
+    series.push({ fault, outcomes, failures })
+  }
+  await end()
+  return series
+}
+
+function summary({ gap, failing, healthy, acknowledged, lost, overlaps, errors }: Outcome): string {
+  const told = Object.entries(errors)
+    .sort(([, one], [, other]) => other - one)
+    .slice(0, 3)
+    .map(([error, count]) => `\n    ${count} × ${error}`)
+    .join('')
+  return `gap ${gap} s, failing until ${failing} s, well after ${healthy} s, ${lost} of ${acknowledged} lost, ${overlaps.length} overlaps${told}`
+}
+
+function tableOf(title: string, series: readonly Series[]): Table {
+  const range = (values: readonly number[]) =>
+    values.length === 0
+      ? '–'
+      : `${rounded(Math.min(...values))} / ${rounded(median(values))} / ${rounded(Math.max(...values))}`
+  const sum = (values: readonly number[]) => values.reduce((one, other) => one + other, 0)
+  return {
+    title: `${title}: seconds, each as minimum / median / maximum`,
+    columns: [
+      'event',
+      'n',
+      'write gap',
+      'goal',
+      'last failed write',
+      'all healthy',
+      'rows lost',
+      'two primaries',
+      'failed runs',
+    ],
+    rows: series.map(({ fault, outcomes, failures }) => [
+      fault.title,
+      String(outcomes.length),
+      range(outcomes.map(({ gap }) => gap)),
+      Object.values(fault.goals).length === 0 ? '' : String(goalOf(fault, title)),
+      range(outcomes.map(({ failing }) => failing)),
+      range(outcomes.map(({ healthy }) => healthy)),
+      `${sum(outcomes.map(({ lost }) => lost))} of ${sum(outcomes.map(({ acknowledged }) => acknowledged))}`,
+      String(sum(outcomes.map(({ overlaps, diverged }) => overlaps.length + diverged.length))),
+      String(failures.length),
+    ]),
+  }
+}
+
+const goalOf = (fault: Fault, title: string) => fault.goals[title.startsWith('mysql') ? 'mysql' : 'postgresql']
