@@ -17,14 +17,13 @@ import { archives } from './archive-parameters.ts'
 import { agentSidecarScript, archiveScript } from './archive-scripts.ts'
 import { agentPath } from './member-scripts.ts'
 import { dataDirectory, port, socketPath } from './parameters.ts'
-import { restoreScripts } from './restore-scripts.ts'
+import { restoreScripts, sourcePath } from './restore-scripts.ts'
 
 type Destination = NonNullable<Database['spec']['backup']['destination']>
 type Encryption = Database['spec']['backup']['encryption']
 
-/** Where the credentials of the store are mounted: of the own archive, and of the one that is recovered from. */
+/** Where the credentials of the store are mounted. */
 const storePath = `${paths.credentials}/store`
-const sourcePath = `${paths.credentials}/source`
 
 export const pgBackRest: Archive = {
   stanza: (db) => `${db.metadata.name}-${shortHash(db.metadata.uid)}`,

@@ -1,11 +1,14 @@
 // How the first pod of a new PostgreSQL gets its data from a physical backup, before the engine starts.
 import { shortHash } from '../../../../sdk/names.ts'
 import { isRecovering } from '../../recovery/pending.ts'
-import { sourceOfSpec } from '../../recovery/source.ts'
+import { recoveryOf, sourceOfSpec } from '../../recovery/source.ts'
 import type { Database } from '../../schema.ts'
 import { paths } from '../engine.ts'
 import { agentPath } from './member-scripts.ts'
 import { configurationPath, majorOf, socketPath } from './parameters.ts'
+
+/** Where the credentials of the store that is recovered from are mounted. */
+export const sourcePath = `${paths.credentials}/source`
 
 /** Bash by file name. Once the Database is recovered nothing of it is done any more, whatever becomes of a volume. */
 export function restoreScripts(db: Database): Record<string, string> {
@@ -25,7 +28,7 @@ stanzas = [one for one in json.loads(sys.stdin.read(), strict=False) if re.fullm
 broken = [one["status"] for one in stanzas if one["status"]["code"] == 99]
 found = [(one, stanza) for stanza in stanzas for one in stanza.get("backup", []) if not one.get("error")]
 if not found and broken:
-    said = broken[0]["message"]
+    said = " ".join(repo["status"]["message"] for stanza in stanzas for repo in stanza.get("repo", []) if repo["status"]["code"]) or broken[0]["message"]
     text = re.sub(r"\s+", " ", said)[:300]
     fail("DecryptionFailed" if re.search("cipher|decrypt|passphrase", said, re.I) else "SourceUnavailable", "the archive of " + database + " cannot be read: " + text)
 if not found:
@@ -49,6 +52,11 @@ print("ok", stanza["name"], one["label"], one["info"]["repository"].get("delta")
 function restoreScript(db: Database): string {
   const { source, backupName = '', targetTime = '' } = sourceOfSpec(db)
   const major = majorOf(db.spec.version)
+  const { destination, encryption } = recoveryOf(db)?.source.backup ?? {}
+  const required = [
+    ...(destination?.s3?.credentialsSecret === undefined ? [] : ['access-key-id', 'secret-access-key']),
+    ...(encryption === undefined ? [] : ['passphrase']),
+  ].map((file) => `${sourcePath}/${file}`)
   const id = shortHash(JSON.stringify([db.metadata.uid, source, backupName, targetTime]))
   return String.raw`
 export LC_ALL=C TZ=UTC
@@ -73,7 +81,10 @@ ${choice.trim()}
 PYTHON
 )
 began=$SECONDS
-run info --output=json --log-level-console=off --log-level-stderr=error >/tmp/info.json 2>/tmp/error || fail SourceUnavailable "the archive cannot be read: $(last /tmp/error)"
+for file in ${required.join(' ')}; do
+  [ -s "$file" ] || fail SourceUnavailable "there is no $(basename "$file") in the Secret that source.backup names for it"
+done
+run info --output=json --log-level-console=off >/tmp/info.json 2>/tmp/error || { run info >/tmp/error 2>&1 || fail SourceUnavailable "the archive cannot be read: $(last /tmp/error)"; }
 read -r verdict stanza label rest < <(${agentPath}/bin/python3 -c "$choice" </tmp/info.json)
 [ "$verdict" = ok ] || fail "${'$'}{stanza:-RestoreFailed}" "$label $rest"
 size=${'$'}{rest%% *}
