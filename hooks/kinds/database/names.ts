@@ -15,6 +15,7 @@ export function names({ metadata: { name } }: Pick<Database, 'metadata'>) {
     finalBackup: `${name}-final-backup`,
     growth: `${name}-grow`,
     restore: `${name}-restore`,
+    archiving: `${name}-archiving`,
     monitor: name,
     serviceAccount: name,
     disruptionBudget: name,
@@ -31,7 +32,7 @@ export const dataVolume = 'data'
 /** A Database has at most so many replicas, and so many claims. */
 export const maxReplicas = 10
 
-type Component = 'database' | 'backup' | 'maintenance' | 'restore'
+type Component = 'database' | 'backup' | 'maintenance' | 'restore' | 'archiving'
 
 /** Labels by which the pods of a component are selected: they never change. */
 export function selectorLabels(db: Database, component: Component = 'database'): Record<string, string> {

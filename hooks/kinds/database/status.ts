@@ -7,6 +7,7 @@ import { blamingQuota } from '../../sdk/quota.ts'
 import { StatefulSet } from '../../sdk/resources.ts'
 import { DatabaseBackups } from '../databasebackup/resource.ts'
 import type { DatabaseBackupStatus } from '../databasebackup/schema.ts'
+import { archivingCondition } from './archiving.ts'
 import type { DatabaseChildren } from './children.ts'
 import type { Origins } from './credentials.ts'
 import { engineOf } from './engines/index.ts'
@@ -40,6 +41,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
   const recovery = recovered(db, context)
   const summary = withRecovery(withPrimary(summarize(db, progress, initialized), topology), recovery)
   const quota = quotaOf(db, context)
+  const archiving = archivingCondition(db, context, progress.ready)
   const version = progress.settled ? versionOf(statefulSet) : db.status?.version
   const backup = backupTimes(db, context)
   return {
@@ -68,6 +70,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
       ...alerts(db),
       ...backupConditions(db, context),
       ...(storage === undefined ? [] : [storage]),
+      ...(archiving === undefined ? [] : [archiving]),
     ],
   }
 }

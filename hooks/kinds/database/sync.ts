@@ -1,6 +1,7 @@
 // What a Database is: the children it consists of, and what it says of itself.
 import type { Answer, Context, Hold } from '../../sdk/definition.ts'
 import { StatefulSet } from '../../sdk/resources.ts'
+import { archivingWatch } from './archiving.ts'
 import { backupSchedule } from './backup.ts'
 import type { DatabaseChildren } from './children.ts'
 import { configuration } from './configuration.ts'
@@ -51,6 +52,7 @@ export function sync(
       backupSchedule(db, isRecovering(db) ? 'suspended' : undefined),
       ...recoveryChildren(db, context, progressOf(db, observed).ready > 0),
       monitor(db),
+      archivingWatch(db, settings),
       ...growth(db, settings, claimsOf(db, context)),
     ],
     ...report(db, context, origins),
