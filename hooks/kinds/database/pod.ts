@@ -7,6 +7,7 @@ import { engineOf } from './engines/index.ts'
 import { names } from './names.ts'
 import type { Database } from './schema.ts'
 import { applicationSecret } from './secret.ts'
+import { secretMode } from './token.ts'
 
 /** The engine's image and when to pull it, for a container. */
 export function engineImageFields(db: Database, settings: Settings): Pick<Container, 'image' | 'imagePullPolicy'> {
@@ -15,8 +16,6 @@ export function engineImageFields(db: Database, settings: Settings): Pick<Contai
   return { image, ...(imagePullPolicy && { imagePullPolicy }) }
 }
 
-/** Files that only the pod's own group may read. */
-export const secretMode = 0o440
 const scriptMode = 0o555
 
 /** Credentials as files: a password in the environment is inherited by every process and shown by debuggers. */
