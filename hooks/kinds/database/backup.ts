@@ -98,7 +98,6 @@ function dump(db: Database, settings: Settings): Container {
   }
 }
 
-// It prunes nothing: RETENTION_SECONDS is not set.
 function store(db: Database, settings: Settings): Container {
   const s3 = db.spec.backup.destination?.s3
   const image =
