@@ -1,14 +1,16 @@
 // MySQL's replicas as one group in single-primary mode: https://dev.mysql.com/doc/refman/8.4/en/group-replication.html
 // The server is the official image's; what makes it a member is done by the agent beside it (hooks/agent/mysql).
+
 import { createHash } from 'node:crypto'
 import type { Container, Probe } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../../../sdk/definition.ts'
 import { suiteImage } from '../../../../sdk/images.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { host, names } from '../../names.ts'
-import { tokenMount, tokenVolume } from '../../pod.ts'
+import { isFilling } from '../../recovery/pending.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
+import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
 import { accountsScript } from './accounts.ts'
@@ -26,6 +28,13 @@ const roleFile = `${runFolder}/role`
 export const groupReplication: Replication = {
   name: 'group-replication',
   secretKeys: [recovery.key],
+  ownedParameters: [
+    {
+      pattern:
+        /^((loose.)?group.replication.*|gtid.mode|enforce.gtid.consistency|server.id|report.host|plugin.load.*|(super.)?read.only|(skip|disable)?.?log.bin|log.(replica|slave).updates|binlog.format|relay.log.*)$/i,
+      reason: 'members of a group have to agree on it, and the operator sees to that',
+    },
+  ],
   configuration(db, memoryBytes): Configuration {
     const { files, restart } = configurationOf(db, memoryBytes, groupSettings(db))
     return { files: { ...files, 'agent.json': agentFile(db) }, restart }
@@ -36,7 +45,7 @@ export const groupReplication: Replication = {
     'accounts.sh': `
 # Accounts reach the other members from the primary; the agent says which that is.
 if [ "$(cat ${roleFile} 2>/dev/null)" != primary ]; then exit 0; fi
-${accountsScript(db, { keepsPrevious: true })}`,
+${accountsScript(db, { keepsPrevious: true, state: isFilling(db) ? 'closed' : 'open' })}`,
     'client.sh': clientScript,
   }),
   watched: [roleFile],
@@ -130,8 +139,18 @@ function agentFile(db: Database): string {
     replicas: db.spec.replicas,
     // Given as soon as a pod was ready, and then for ever.
     initialized: db.status?.endpoints !== undefined,
+    ...forced(db),
   }
   return `${JSON.stringify(file, undefined, 2)}\n`
+}
+
+/** Annotation of a Database with the name of the pod whose data it is to go on with, though others cannot be asked. */
+const forceAnnotation = 'example.com/go-on-with'
+
+function forced({ metadata: { name, annotations } }: Database): { forced?: number } {
+  const pod = annotations?.[forceAnnotation] ?? ''
+  const ordinal = pod.startsWith(`${name}-`) ? pod.slice(name.length + 1) : ''
+  return new RegExp(`^[0-${maxMembers - 1}]$`).test(ordinal) ? { forced: Number(ordinal) } : {}
 }
 
 function agent(settings: Settings): Container {
