@@ -193,7 +193,7 @@ const postgresqlAgentRecipe: RootfsRecipe = {
   packages: readFileSync(join(agentFolder, 'packages.txt'), 'utf8').trim().split('\n'),
   after: `
 mkdir /tmp/src
-${['collect.sh', 'member.py', 'demote.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
+${['collect.sh', 'member.py', 'services.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
 }
 
 function copied(name: string): string {
