@@ -74,7 +74,7 @@ const resources = {
 const serverProcess = { postgresql: 'postgres', mysql: 'mysqld' } as const
 
 /** The Database of such a world. */
-export function worldDatabase(namespace: string, cluster: NodeCluster, options: WorldOptions): KubernetesObject {
+function worldDatabase(namespace: string, cluster: NodeCluster, options: WorldOptions): KubernetesObject {
   const { engine, members, synchronous = false, spec } = options
   return database(namespace, name, {
     engine,
