@@ -9,6 +9,7 @@ import { placement, withoutEmpty } from '../../sdk/podspec.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
 import type { Job } from '../../sdk/resources.ts'
 import type { DatabaseBackups } from '../databasebackup/resource.ts'
+import { paths as backupPaths, storeAndPrune } from '../databasebackup/scripts.ts'
 import { backupPath, dumpKey, storeKey } from './backup-scripts.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
@@ -101,23 +102,42 @@ function dump(db: Database, settings: Settings): Container {
 
 // It prunes nothing: RETENTION_SECONDS is not set.
 function store(db: Database, settings: Settings): Container {
-  const s3 = db.spec.backup.destination?.s3
+  const { destination, encryption } = db.spec.backup
+  const s3 = destination?.s3
+  const sealed = encryption !== undefined
   const image =
-    s3 === undefined
+    s3 === undefined && !sealed
       ? engineImageFields(db, settings)
       : { image: prefixedImage(db.spec.backup.uploadImage ?? uploadImage, settings) }
   return {
     name: 'store',
     ...image,
-    command: ['sh', `${paths.scripts}/${storeKey}`],
-    env: [...commonEnv(db), ...s3Env(db, s3)],
+    command: sealed ? ['sh', '-c', storeAndPrune('rclone')] : ['sh', `${paths.scripts}/${storeKey}`],
+    env: [...commonEnv(db), ...s3Env(db, s3), ...(sealed ? sealingEnv(db) : [])],
     resources: s3 === undefined ? helperResources : backupResources(db),
     securityContext: restrictedContainer,
     volumeMounts: [
       ...commonMounts,
       ...(s3?.caSecret === undefined ? [] : [{ name: 's3-ca', mountPath: '/etc/s3-ca', readOnly: true }]),
+      ...(sealed ? [{ name: 'encryption', mountPath: passphraseFolder, readOnly: true }] : []),
     ],
   }
+}
+
+const passphraseFolder = backupPaths.passphrase.slice(0, backupPaths.passphrase.lastIndexOf('/'))
+
+function sealingEnv(db: Database): EnvVar[] {
+  const { name } = db.metadata
+  return [
+    { name: 'ENCRYPTION_PASSPHRASE_FILE', value: backupPaths.passphrase },
+    { name: 'RESULT_FILE', value: '/dev/termination-log' },
+    ...(db.spec.backup.destination?.s3 === undefined
+      ? [
+          { name: 'RCLONE_CONFIG', value: '/tmp/rclone.conf' },
+          { name: 'BACKUP_REMOTE', value: `${backupPath}/${name}` },
+        ]
+      : []),
+  ]
 }
 
 function commonEnv(db: Database): EnvVar[] {
@@ -168,7 +188,7 @@ export function s3Env(db: Database, s3: S3 | undefined): EnvVar[] {
 }
 
 function volumes(db: Database): Volume[] {
-  const { destination, workSize } = db.spec.backup
+  const { destination, workSize, encryption } = db.spec.backup
   const claimName = destination?.claim?.name
   const ca = destination?.s3?.caSecret
   const sizeLimit = workSize === undefined ? undefined : canonicalQuantity(workSize)
@@ -179,6 +199,18 @@ function volumes(db: Database): Volume[] {
       ? { name: 'backup', emptyDir: sizeLimit === undefined ? {} : { sizeLimit } }
       : { name: 'backup', persistentVolumeClaim: { claimName } },
     { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
+    ...(encryption === undefined
+      ? []
+      : [
+          {
+            name: 'encryption',
+            secret: {
+              secretName: encryption.secretName,
+              defaultMode: secretMode,
+              items: [{ key: encryption.key, path: 'passphrase' }],
+            },
+          },
+        ]),
     ...(ca === undefined
       ? []
       : [

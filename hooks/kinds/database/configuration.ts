@@ -6,6 +6,7 @@ import { type Configuration, paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import type { Replication } from './engines/replication.ts'
 import { labels, names } from './names.ts'
+import { isFilling } from './recovery/pending.ts'
 import { engineResources } from './resources.ts'
 import type { Database } from './schema.ts'
 
@@ -13,7 +14,9 @@ import type { Database } from './schema.ts'
 export function configurationOf(db: Database, replication: Replication | undefined): Configuration {
   const { limits, requests } = engineResources(db)
   const memoryBytes = quantityToNumber(limits?.memory ?? requests?.memory ?? '1Gi')
-  return replication?.configuration?.(db, memoryBytes) ?? engineOf(db).configuration(db, memoryBytes)
+  const { files, restart } =
+    replication?.configuration?.(db, memoryBytes) ?? engineOf(db).configuration(db, memoryBytes)
+  return { files: { ...files, ...engineOf(db).archive?.files(db) }, restart }
 }
 
 /** Keys of the ConfigMap that are configuration; the others are scripts. */
@@ -43,10 +46,13 @@ function engineScripts(db: Database, replication: Replication | undefined): Reco
   const engine = engineOf(db)
   return {
     ...written(engine.helperScripts ?? {}),
-    'accounts.sh': sourced(engine.accountsScript(db) + (replication?.accountsScript?.(db) ?? '')),
+    'accounts.sh': sourced(
+      engine.accountsScript(db, isFilling(db) ? 'closed' : 'open') + (replication?.accountsScript?.(db) ?? ''),
+    ),
     'reload.sh': script(engine.reloadScript(db)),
     'watch.sh': script(watchScript(db, replication?.watched)),
     ...written(replication?.scripts?.(db) ?? {}),
+    ...written(engine.archive?.scripts(db) ?? {}),
   }
 }
 
@@ -68,7 +74,9 @@ function watchScript(db: Database, watched: readonly string[] = []): string {
   const engine = engineOf(db)
   const alive = engine.alive(db).map(quoted).join(' ')
   const tls = db.spec.tls === undefined ? [] : [paths.tls]
-  const mounted = [engine.configurationPath, paths.app, paths.superuser, ...tls].map((folder) => `${folder}/*`)
+  const folders = [engine.configurationPath, paths.app, paths.superuser, ...tls].map((folder) => `${folder}/*`)
+  // The accounts change with a recovery that is done.
+  const mounted = [...folders, `${paths.scripts}/accounts.sh`]
   // What an agent writes is not there from the beginning.
   const more = watched.length === 0 ? '' : `; cat ${watched.join(' ')} 2>/dev/null || true`
   return `

@@ -17,6 +17,7 @@ import { claimsOf } from './growth.ts'
 import { jobOutcome } from './jobs.ts'
 import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
+import { isRecovering } from './recovery/pending.ts'
 import { refusal } from './refusal.ts'
 import { memberRights } from './rights.ts'
 import type { Database, DatabaseStatus } from './schema.ts'
@@ -59,7 +60,8 @@ export function finalize(resource: Database, context: Context<DatabaseChildren>)
   const others = childrenBeside(db, context, origins)
   const set =
     live === undefined ? statefulSet(db, settings, undefined, db.spec.suspend ? 0 : db.spec.replicas) : heldChild(live)
-  const { backsUp, deletesClaims } = policies[db.spec.deletionPolicy]
+  const { deletesClaims } = policies[db.spec.deletionPolicy]
+  const backsUp = takesBackup(db)
   const job = observed.get(Job, names(db).finalBackup)
   const lastBackup = job === undefined ? finalBackup(db, settings) : heldChild(job)
   const outcome = jobOutcome(job)
@@ -101,6 +103,11 @@ const policies: Record<Database['spec']['deletionPolicy'], { backsUp: boolean; d
   Delete: { backsUp: false, deletesClaims: true },
   BackupAndRetain: { backsUp: true, deletesClaims: false },
   BackupAndDelete: { backsUp: true, deletesClaims: true },
+}
+
+// What never was recovered is empty, and would pass for the latest backup.
+function takesBackup(db: Database): boolean {
+  return policies[db.spec.deletionPolicy].backsUp && !isRecovering(db)
 }
 
 interface Step {
@@ -156,7 +163,7 @@ function childrenBeside(
     refused && config !== undefined ? heldChild(config) : configuration(db, replication),
     ...services(db, replication),
     disruptionBudget(db),
-    ...networkPolicies(db, replication, policies[db.spec.deletionPolicy].backsUp),
+    ...networkPolicies(db, replication, takesBackup(db)),
     backupSchedule(db, 'suspended'),
   ]
 }

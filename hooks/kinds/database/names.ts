@@ -14,6 +14,8 @@ export function names({ metadata: { name } }: Pick<Database, 'metadata'>) {
     backup: `${name}-backup`,
     finalBackup: `${name}-final-backup`,
     growth: `${name}-grow`,
+    restore: `${name}-restore`,
+    archiving: `${name}-archiving`,
     monitor: name,
     serviceAccount: name,
     disruptionBudget: name,
@@ -30,7 +32,7 @@ export const dataVolume = 'data'
 /** A Database has at most so many replicas, and so many claims. */
 export const maxReplicas = 10
 
-type Component = 'database' | 'backup' | 'maintenance'
+type Component = 'database' | 'backup' | 'maintenance' | 'restore' | 'archiving'
 
 /** Labels by which the pods of a component are selected: they never change. */
 export function selectorLabels(db: Database, component: Component = 'database'): Record<string, string> {
@@ -41,9 +43,9 @@ export function selectorLabels(db: Database, component: Component = 'database'):
   }
 }
 
-/** Labels by which the claims of a Database of this name are found. */
-export function claimLabels(db: Database): Record<string, string> {
-  const { 'app.kubernetes.io/name': _engine, ...byName } = selectorLabels(db)
+/** Labels by which the claims of a Database of this name are found, and whatever else there is of a component. */
+export function claimLabels(db: Database, component: Component = 'database'): Record<string, string> {
+  const { 'app.kubernetes.io/name': _engine, ...byName } = selectorLabels(db, component)
   return byName
 }
 

@@ -39,10 +39,21 @@ function databasePolicy(db: Database, replication: Replication | undefined): Net
         { to: [replicas], ports: [{ port, protocol: 'TCP' }, ...peerPorts] },
         // Roles are written on pods, and Patroni keeps its state in ConfigMaps.
         ...(replication === undefined ? [] : [apiServer]),
+        ...storePorts(db).map((port) => ({ ports: [{ port, protocol: 'TCP' as const }] })),
         ...(egress.length === 0 ? [] : [{ to: egress }]),
       ],
     },
   }
+}
+
+// What archives its log, or begins with a physical backup, goes to S3 itself.
+function storePorts({ spec: { backup, bootstrap } }: Database): number[] {
+  const source = bootstrap?.recovery?.source.backup
+  const stores = [
+    backup.method === 'physical' ? backup.destination?.s3 : undefined,
+    source?.method === 'physical' ? source.destination.s3 : undefined,
+  ]
+  return [...new Set(stores.filter((s3) => s3 !== undefined).map(({ endpoint }) => endpointPort(endpoint)))]
 }
 
 function backupPolicy(db: Database): NetworkPolicy {

@@ -151,10 +151,25 @@ export const backupFields = {
     .optional()
     .describe('Image with rclone that uploads to S3, instead of the official one.'),
   activeDeadlineSeconds: z.int().min(60).max(604800).default(21600).describe('A backup that takes longer is given up.'),
+  encryption: z
+    .object({
+      secretName,
+      key: z.string().min(1).max(253).default('passphrase').describe('Key that holds the passphrase.'),
+    })
+    .optional()
+    .describe(
+      'Encryption before the upload, with a passphrase that is needed to restore: keep it somewhere else as well.',
+    ),
 }
 
 const backup = rule(
   z.object({
+    method: z
+      .enum(['logical', 'physical'])
+      .default('logical')
+      .describe(
+        "How: logical is a dump by the engine's own tool, which any later version can read. Physical copies the data files and archives the log, for recovery to a point in time: for postgresql, to S3.",
+      ),
     enabled: z.boolean().default(false).describe('Whether backups are taken on a schedule.'),
     schedule: backupFields.schedule
       .default('0 2 * * *')
@@ -167,9 +182,66 @@ const backup = rule(
     workSize: backupFields.workSize,
     uploadImage: backupFields.uploadImage,
     activeDeadlineSeconds: backupFields.activeDeadlineSeconds,
+    encryption: backupFields.encryption,
   }),
   { rule: '!self.enabled || has(self.destination)', message: 'backups need a destination', fieldPath: '.destination' },
   (value) => !value.enabled || value.destination !== undefined,
+)
+
+const lyingBackups = z.object({
+  database: objectNameSchema.describe('Name of the Database that they are of, which need not exist any more.'),
+  method: z.enum(['logical', 'physical']).default('logical').describe('How they were taken.'),
+  destination: destination.describe(
+    'Where they lie, as the destination of the backups said. Without a prefix it is that of a Database of this namespace.',
+  ),
+  encryption: backupFields.encryption.describe('The passphrase that they are encrypted with.'),
+})
+
+const recoverySource = rule(
+  z.object({
+    backupRef: z
+      .object({ name: objectNameSchema.describe('Name of the DatabaseBackup, in the same namespace.') })
+      .optional()
+      .describe('The DatabaseBackup that made the backup.'),
+    backup: lyingBackups.optional().describe('Where backups lie, when there is no DatabaseBackup any more.'),
+  }),
+  { rule: 'has(self.backupRef) != has(self.backup)', message: 'give either backupRef or backup' },
+  (value) => (value.backupRef === undefined) !== (value.backup === undefined),
+)
+
+const recoveryFields = z.object({
+  source: recoverySource.describe('Which backups.'),
+  backupName: z
+    .string()
+    .max(300)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'must be the name of a backup, as status.lastBackup.name has it')
+    .optional()
+    .describe('Which one of them; the latest when absent.'),
+  targetTime: z
+    .string()
+    .max(32)
+    .regex(
+      /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$/,
+      'must be a time as RFC 3339 has it, in whole seconds, such as 2026-03-01T12:30:00Z',
+    )
+    .refine((text) => !Number.isNaN(Date.parse(text)), { message: 'is no time that there is' })
+    .optional()
+    .describe('The database as it was then; with a physical backup, and as it was last when absent.'),
+  uploadImage: backupFields.uploadImage,
+  workSize: backupFields.workSize.describe(
+    'Limit for what is written on the node before it is in the database; without one the node sets it.',
+  ),
+  activeDeadlineSeconds: backupFields.activeDeadlineSeconds.describe('A recovery that takes longer is given up.'),
+})
+
+const recovery = rule(
+  recoveryFields,
+  {
+    rule: "!has(self.targetTime) || (has(self.source.backup) && self.source.backup.method == 'physical')",
+    message: 'a dump is of one time only: for another one, source.backup has to be of method physical',
+    fieldPath: '.targetTime',
+  },
+  ({ targetTime, source }) => targetTime === undefined || source.backup?.method === 'physical',
 )
 
 /** Names that mean something to one of the engines, or to the operator. */
@@ -323,6 +395,12 @@ const base = z.object({
     .describe(
       'Replication. With more than one replica a database is replicated anyway; given for a single one, it can be scaled later without a restart.',
     ),
+  bootstrap: z
+    .object({ recovery: recovery.optional().describe('From a backup, instead of empty.') })
+    .optional()
+    .describe(
+      'What the database begins with. It cannot be given to one that is there already, nor changed once it is recovered.',
+    ),
   deletionPolicy: z
     .enum(['Retain', 'Delete', 'BackupAndRetain', 'BackupAndDelete'])
     .default('Retain')
@@ -380,6 +458,10 @@ const base = z.object({
     .describe('Who may connect.'),
 })
 
+function isSecureS3(value: z.output<typeof destination> | undefined): boolean {
+  return value?.s3 !== undefined && (value.s3.endpoint?.startsWith('https://') ?? true)
+}
+
 export const spec = [
   {
     when: { rule: "self.engine != 'mysql' || self.replicas <= 9", fieldPath: '.replicas' },
@@ -430,6 +512,31 @@ export const spec = [
       !value.deletionPolicy.startsWith('Backup') || value.backup.destination !== undefined,
   },
   {
+    when: { rule: "self.backup.method == 'logical' || self.engine == 'postgresql'", fieldPath: '.backup.method' },
+    message: 'physical backups are for postgresql',
+    check: (value: z.output<typeof base>) => value.backup.method === 'logical' || value.engine === 'postgresql',
+  },
+  {
+    when: {
+      rule: "self.backup.method == 'logical' || (has(self.backup.destination) && has(self.backup.destination.s3) && (!has(self.backup.destination.s3.endpoint) || self.backup.destination.s3.endpoint.startsWith('https://')))",
+      fieldPath: '.backup.destination',
+    },
+    message:
+      'physical backups go to S3 by https: every pod archives its log, and a claim is most often of one node alone',
+    check: (value: z.output<typeof base>) => value.backup.method === 'logical' || isSecureS3(value.backup.destination),
+  },
+  {
+    when: {
+      rule: "!has(self.bootstrap) || !has(self.bootstrap.recovery) || !has(self.bootstrap.recovery.source.backup) || self.bootstrap.recovery.source.backup.method == 'logical' || (self.engine == 'postgresql' && has(self.bootstrap.recovery.source.backup.destination.s3))",
+      fieldPath: '.bootstrap.recovery.source.backup.method',
+    },
+    message: 'physical backups are for postgresql, and lie in S3',
+    check: ({ engine, bootstrap }: z.output<typeof base>) => {
+      const from = bootstrap?.recovery?.source.backup
+      return from?.method !== 'physical' || (engine === 'postgresql' && isSecureS3(from.destination))
+    },
+  },
+  {
     when: { rule: '!self.monitoring.alerting || self.monitoring.enabled', fieldPath: '.monitoring.alerting' },
     message: 'alerts need metrics: set monitoring.enabled',
     check: (value: z.output<typeof base>) => !value.monitoring.alerting || value.monitoring.enabled,
@@ -438,7 +545,7 @@ export const spec = [
 
 export const status = z.object({
   phase: z
-    .enum(['Pending', 'Creating', 'Running', 'Scaling', 'Updating', 'Failed', 'Deleting'])
+    .enum(['Pending', 'Creating', 'Restoring', 'Running', 'Scaling', 'Updating', 'Failed', 'Deleting'])
     .describe('Where the database is, in a word.'),
   replicas: z.int().min(0).describe('Pods that exist.'),
   readyReplicas: z.int().min(0).describe('Pods that are ready.'),
@@ -490,6 +597,16 @@ export const status = z.object({
     })
     .optional()
     .describe('Backups.'),
+  recovery: z
+    .object({
+      phase: z.enum(['Restoring', 'Failed', 'Recovered']).describe('How far the recovery is, in a word.'),
+      backup: z.string().max(400).optional().describe('The backup that was restored.'),
+      size: z.int().min(0).optional().describe('Its bytes.').meta({ format: 'int64' }),
+      durationSeconds: z.int().min(0).optional().describe('How long it took.'),
+      completionTime: z.string().max(64).optional().describe('When it was done.'),
+    })
+    .optional()
+    .describe('What came of spec.bootstrap.recovery.'),
   storage: z
     .object({ size: z.string().max(32).describe('Smallest size that all volumes are known to have.') })
     .optional()
@@ -500,6 +617,11 @@ export const rules: readonly ValidationRule[] = [
   {
     rule: `self.metadata.name.size() <= ${maxNameLength} && self.metadata.name.matches('${dnsLabelPattern.source}')`,
     message: `metadata.name must be at most ${maxNameLength} lower case letters, digits and -, and start with a letter: Services and the CronJob <name>-backup are named after it`,
+  },
+  {
+    rule: '!has(self.spec.bootstrap) || (has(oldSelf.spec.bootstrap) && (self.spec.bootstrap == oldSelf.spec.bootstrap || !(has(self.status) && has(self.status.recovery) && has(self.status.recovery.completionTime))))',
+    message:
+      'spec.bootstrap says what a new database begins with: it cannot be given to one that is there, nor changed once it is recovered',
   },
 ]
 

@@ -82,9 +82,21 @@ function podSpec(db: Database, settings: Settings, replication: Replication | un
     securityContext: restrictedPod(engine.uid),
     terminationGracePeriodSeconds: replication?.stopSeconds ?? engine.stopSeconds,
     ...placement(db.spec.pod, selectorLabels(db)),
-    initContainers: [...(replication?.initContainers?.(db, settings) ?? []), configurationWatch(db, settings)],
+    initContainers: [
+      ...(replication?.initContainers?.(db, settings) ?? []),
+      ...(engine.archive?.initContainers(db, settings, {
+        engine: engineImageFields(db, settings),
+        mounts: [dataMount(db), ...commonMounts(db)],
+        hasAgent: replication !== undefined,
+      }) ?? []),
+      configurationWatch(db, settings),
+    ],
     containers: [engineContainer(db, settings, replication)],
-    volumes: [...volumes(db, replication), ...(replication?.volumes?.(db) ?? [])],
+    volumes: [
+      ...volumes(db, replication),
+      ...(replication?.volumes?.(db) ?? []),
+      ...(engine.archive?.volumes(db, replication !== undefined) ?? []),
+    ],
   }
 }
 
@@ -104,7 +116,7 @@ function engineContainer(db: Database, settings: Settings, replication: Replicat
       livenessProbe: probe(engine.alive(db), { periodSeconds: 20, failureThreshold: 6 }),
     }),
     volumeMounts: [
-      { name: dataVolume, mountPath: engine.dataPath(db.spec.version) },
+      dataMount(db),
       ...commonMounts(db),
       // Run by the image's entry point, once, when it makes an empty data folder. A volume of its own: Metacontroller
       // 1.5 tells mounts apart by the volume's name, so that two of one name become two of one path.
@@ -115,6 +127,7 @@ function engineContainer(db: Database, settings: Settings, replication: Replicat
         readOnly: true,
       },
       ...(replication?.mounts?.(db) ?? []),
+      ...(engine.archive?.mounts(db, replication !== undefined) ?? []),
     ],
   }
 }
@@ -137,6 +150,10 @@ function configurationWatch(db: Database, settings: Settings): Container {
 // Seconds for one question: a shell of its own starts in each container's share of the CPU.
 function probe(command: string[], times: { periodSeconds: number; failureThreshold: number }): Probe {
   return { exec: { command }, timeoutSeconds: 10, ...times }
+}
+
+function dataMount(db: Database): VolumeMount {
+  return { name: dataVolume, mountPath: engineOf(db).dataPath(db.spec.version) }
 }
 
 function commonMounts(db: Database): VolumeMount[] {

@@ -7,12 +7,15 @@ import { blamingQuota } from '../../sdk/quota.ts'
 import { StatefulSet } from '../../sdk/resources.ts'
 import { DatabaseBackups } from '../databasebackup/resource.ts'
 import type { DatabaseBackupStatus } from '../databasebackup/schema.ts'
+import { archivingCondition } from './archiving.ts'
 import type { DatabaseChildren } from './children.ts'
 import type { Origins } from './credentials.ts'
 import { engineOf } from './engines/index.ts'
 import { claimsOf, smallestCapacity, storageCondition } from './growth.ts'
 import { host, names, selectorLabels } from './names.ts'
 import { quotaOf } from './quota.ts'
+import { isRecovering, wasInitialized } from './recovery/pending.ts'
+import { type Recovery, recovered } from './recovery/state.ts'
 import { scalingOf } from './scaling.ts'
 import type { Database, DatabaseStatus, Phase } from './schema.ts'
 import { applicationSecret } from './secret.ts'
@@ -35,8 +38,10 @@ export function report(db: Database, context: View, origins: Origins | undefined
   const size = smallestCapacity(claims)
   const storage = storageCondition(db, claims, context)
   const topology = replicationOf(db, statefulSet) === undefined ? undefined : topologyOf(db, context)
-  const summary = withPrimary(summarize(db, progress, initialized), topology)
+  const recovery = recovered(db, context)
+  const summary = withRecovery(withPrimary(summarize(db, progress, initialized), topology), recovery)
   const quota = quotaOf(db, context)
+  const archiving = archivingCondition(db, context, progress.ready)
   const version = progress.settled ? versionOf(statefulSet) : db.status?.version
   const backup = backupTimes(db, context)
   return {
@@ -49,20 +54,23 @@ export function report(db: Database, context: View, origins: Origins | undefined
       ...(topology === undefined ? {} : { topology }),
       credentials: origins === undefined ? db.status?.credentials : credentialsStatus(db, origins),
       ...(backup === undefined ? {} : { backup }),
+      ...(recovery === undefined ? {} : { recovery: recovery.status }),
       ...(size === undefined ? {} : { storage: { size } }),
     },
     conditions: [
       blamingQuota(summary.ready, quota),
       ...(quota === undefined ? [] : [quota]),
       ...(summary.reconciling === undefined ? [] : [summary.reconciling]),
-      available(progress),
+      available(db, progress),
       initialized
         ? { type: 'Initialized', status: 'True', reason: 'Initialized', message: '' }
         : { type: 'Initialized', status: 'False', reason: 'Creating', message: 'no replica has been ready yet' },
       ...replicationConditions(db, statefulSet, topology),
+      ...(recovery === undefined ? [] : [recovery.condition]),
       ...alerts(db),
       ...backupConditions(db, context),
       ...(storage === undefined ? [] : [storage]),
+      ...(archiving === undefined ? [] : [archiving]),
     ],
   }
 }
@@ -156,11 +164,24 @@ function withPrimary(summary: Summary, topology: Topology | undefined): Summary 
   }
 }
 
+// Whatever runs is not what was asked for before the backup is in it.
+function withRecovery(summary: Summary, recovery: Recovery | undefined): Summary {
+  if (recovery === undefined || recovery.status.phase === 'Recovered') return summary
+  const failed = recovery.status.phase === 'Failed'
+  const reason = failed ? 'RecoveryFailed' : 'Restoring'
+  const { message } = recovery.condition
+  return { phase: failed ? 'Failed' : 'Restoring', ready: { type: 'Ready', status: 'False', reason, message } }
+}
+
 function credentialsStatus(db: Database, { current, previous }: Origins): DatabaseStatus['credentials'] {
   return { secretName: applicationSecret(db), ...current, ...(previous === undefined ? {} : { previous }) }
 }
 
-function available({ ready }: Progress): ConditionInput {
+function available(db: Database, { ready }: Progress): ConditionInput {
+  // Users and backups of it have to wait for what is on its way.
+  if (isRecovering(db)) {
+    return { type: 'Available', status: 'False', reason: 'Restoring', message: 'the database is not recovered yet' }
+  }
   return ready > 0
     ? { type: 'Available', status: 'True', reason: 'ReplicasReady', message: '' }
     : { type: 'Available', status: 'False', reason: 'NoReplicaReady', message: 'no replica is ready' }
@@ -234,14 +255,4 @@ function backupStatus(
   observed: View['observed'],
 ): Partial<DatabaseBackupStatus> & { conditions?: Condition[] } {
   return observed.get(DatabaseBackups, names(db).backup)?.status ?? {}
-}
-
-function wasInitialized(db: Database): boolean {
-  return findCondition(conditionsOf(db), 'Initialized')?.status === 'True'
-}
-
-// The SDK adds conditions to every kind's status; the kind's own type does not have them.
-function conditionsOf(db: Database): Condition[] {
-  const { conditions } = (db.status ?? {}) as { conditions?: Condition[] }
-  return conditions ?? []
 }

@@ -1,6 +1,7 @@
 // What a Database is: the children it consists of, and what it says of itself.
 import type { Answer, Context, Hold } from '../../sdk/definition.ts'
 import { StatefulSet } from '../../sdk/resources.ts'
+import { archivingWatch } from './archiving.ts'
 import { backupSchedule } from './backup.ts'
 import type { DatabaseChildren } from './children.ts'
 import { configuration } from './configuration.ts'
@@ -11,6 +12,8 @@ import { monitor } from './monitor.ts'
 import { names } from './names.ts'
 import { networkPolicies } from './networkpolicy.ts'
 import { marked } from './quota.ts'
+import { recoveryChildren } from './recovery/children.ts'
+import { isRecovering } from './recovery/pending.ts'
 import { refusal } from './refusal.ts'
 import { memberRights } from './rights.ts'
 import { scalingOf } from './scaling.ts'
@@ -46,8 +49,10 @@ export function sync(
       marked(db, statefulSet(db, settings, observed, replicas), context),
       disruptionBudget(db),
       ...networkPolicies(db, replication),
-      backupSchedule(db),
+      backupSchedule(db, isRecovering(db) ? 'suspended' : undefined),
+      ...recoveryChildren(db, context, progressOf(db, observed).ready > 0),
       monitor(db),
+      archivingWatch(db, settings),
       ...growth(db, settings, claimsOf(db, context)),
     ],
     ...report(db, context, origins),

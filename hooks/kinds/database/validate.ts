@@ -1,5 +1,6 @@
 // What is wrong with a Database, or unwise, that neither its schema nor CEL can tell.
 import type { Findings } from '../../sdk/definition.ts'
+import { fieldBelow } from '../../sdk/fields.ts'
 import { dnsLabelPattern } from '../../sdk/names.ts'
 import type { Problem } from '../../sdk/schema.ts'
 import { parameterProblems } from './engines/engine.ts'
@@ -9,7 +10,7 @@ import { type Database, maxNameLength } from './schema.ts'
 /** Asked at admission and by each sync; a problem holds what exists. */
 export function validate(db: Database): Findings {
   return {
-    problems: [...nameProblems(db), ...parameterProblems(db, engineOf(db))],
+    problems: [...nameProblems(db), ...parameterProblems(db, engineOf(db)), ...archiveProblems(db)],
     warnings: [...quorumWarnings(db), ...dataWarnings(db)],
   }
 }
@@ -18,6 +19,17 @@ function nameProblems({ metadata: { name } }: Database): Problem[] {
   if (name.length <= maxNameLength && dnsLabelPattern.test(name)) return []
   const message = `must be at most ${maxNameLength} lower case letters, digits and -, and start with a letter: Services and the CronJob <name>-backup are named after it; create the Database under another name`
   return [{ field: 'metadata.name', message, reason: 'InvalidName' }]
+}
+
+function archiveProblems({ spec: { backup, parameters = {} } }: Database): Problem[] {
+  if (backup.method !== 'physical') return []
+  return Object.keys(parameters)
+    .filter((name) => /^archive_(mode|command|library|timeout)$/i.test(name) || /^wal_level$/i.test(name))
+    .map((name) => ({
+      field: fieldBelow('spec.parameters', name),
+      message: 'cannot be set: physical backups archive the log',
+      reason: 'InvalidParameter',
+    }))
 }
 
 // Both decide by a majority: https://dev.mysql.com/doc/refman/8.4/en/group-replication-fault-tolerance.html and

@@ -15,9 +15,11 @@ import { s3Env, uploadImage } from '../database/backup.ts'
 import { dumpScript } from '../database/backup-scripts.ts'
 import { paths as enginePaths } from '../database/engines/engine.ts'
 import { engineOf } from '../database/engines/index.ts'
+import { requestScript } from '../database/engines/postgresql/archive-scripts.ts'
 import { names as databaseNames, selectorLabels as databasePods, host } from '../database/names.ts'
 import { endpointPort } from '../database/networkpolicy.ts'
 import { engineImageFields } from '../database/pod.ts'
+import { isRecovering } from '../database/recovery/pending.ts'
 import type { Database } from '../database/schema.ts'
 import { secretMode } from '../database/token.ts'
 import { labels, names, selectorLabels, series } from './names.ts'
@@ -37,8 +39,8 @@ export function cronJob(backup: DatabaseBackup, db: Database, schedule: string, 
     spec: {
       schedule,
       timeZone,
-      // What is stopped cannot be dumped, and what goes away is not.
-      suspend: suspend || db.spec.suspend || db.metadata.deletionTimestamp !== undefined,
+      // What is stopped cannot be dumped, what goes away is not, and what is not recovered yet is empty.
+      suspend: suspend || db.spec.suspend || db.metadata.deletionTimestamp !== undefined || isRecovering(db),
       concurrencyPolicy: 'Forbid',
       startingDeadlineSeconds: 3600,
       successfulJobsHistoryLimit: 3,
@@ -88,6 +90,7 @@ function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobS
 
 function steps(backup: DatabaseBackup, db: Database, settings: Settings): Container[] {
   const { spec } = backup
+  if (spec.method === 'physical') return [request(backup, db, settings)]
   const engineImage = engineImageFields(db, settings)
   const reach: Reach = spec.destination.s3 === undefined && spec.encryption === undefined ? 'claim' : 'rclone'
   const image = reach === 'claim' ? engineImage : { image: prefixedImage(spec.uploadImage ?? uploadImage, settings) }
@@ -120,6 +123,28 @@ function steps(backup: DatabaseBackup, db: Database, settings: Settings): Contai
     }),
     step(resultContainer, ['sh', '-c', prune(reach)], store),
   ]
+}
+
+// A sidecar of the primary takes it: see docs/decisions/0038-physical-backups-by-a-sidecar.md.
+function request(backup: DatabaseBackup, db: Database, settings: Settings): Container {
+  return {
+    name: resultContainer,
+    ...engineImageFields(db, settings),
+    command: ['bash', '-c', requestScript],
+    env: [
+      { name: 'DATABASE_HOST', value: host(db, databaseNames(db).primary) },
+      { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
+      { name: 'RESULT_FILE', value: '/dev/termination-log' },
+      { name: 'HOME', value: '/tmp' },
+    ],
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    resources: resources(backup),
+    securityContext: restrictedContainer,
+    volumeMounts: [
+      { name: 'tmp', mountPath: '/tmp' },
+      { name: 'superuser-credentials', mountPath: enginePaths.superuser, readOnly: true },
+    ],
+  }
 }
 
 function resources({ spec }: DatabaseBackup) {
@@ -173,17 +198,14 @@ function storeMounts({ spec }: DatabaseBackup): VolumeMount[] {
 }
 
 function volumes({ spec }: DatabaseBackup, db: Database): Volume[] {
+  if (spec.method === 'physical') return [superuserPassword(db), { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } }]
   const claimName = spec.destination.claim?.name
   const ca = spec.destination.s3?.caSecret
   const sizeLimit = spec.workSize === undefined ? undefined : canonicalQuantity(spec.workSize)
   const onNode = sizeLimit === undefined ? {} : { sizeLimit }
   const { encryption } = spec
-  const secret = (name: string, secretName: string, key: string, path: string): Volume => ({
-    name,
-    secret: { secretName, defaultMode: secretMode, items: [{ key, path }] },
-  })
   return [
-    secret('superuser-credentials', databaseNames(db).secret, 'superuser-password', 'superuser-password'),
+    superuserPassword(db),
     claimName === undefined
       ? { name: 'backup', emptyDir: onNode }
       : { name: 'backup', persistentVolumeClaim: { claimName } },
@@ -194,9 +216,18 @@ function volumes({ spec }: DatabaseBackup, db: Database): Volume[] {
   ]
 }
 
+function superuserPassword(db: Database): Volume {
+  return secret('superuser-credentials', databaseNames(db).secret, 'superuser-password', 'superuser-password')
+}
+
+function secret(name: string, secretName: string, key: string, path: string): Volume {
+  return { name, secret: { secretName, defaultMode: secretMode, items: [{ key, path }] } }
+}
+
 /** Backups reach the Database, the S3 server and the cluster's DNS; nothing reaches them. */
 export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPolicy {
-  const { s3 } = backup.spec.destination
+  const { destination, method } = backup.spec
+  const { s3 } = destination
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -210,7 +241,9 @@ export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPoli
           to: [{ podSelector: { matchLabels: databasePods(db) } }],
           ports: [{ port: engineOf(db).port, protocol: 'TCP' }],
         },
-        ...(s3 === undefined ? [] : [{ ports: [{ port: endpointPort(s3.endpoint), protocol: 'TCP' as const }] }]),
+        ...(s3 === undefined || method === 'physical'
+          ? []
+          : [{ ports: [{ port: endpointPort(s3.endpoint), protocol: 'TCP' as const }] }]),
       ],
     },
   }

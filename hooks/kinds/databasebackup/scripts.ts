@@ -33,7 +33,7 @@ fetch() { ln -s "$directory/$1" "$2"; }
 
 // rclone compares checksums after the upload. Its crypt encrypts and authenticates every 64 KiB with NaCl's secretbox,
 // under a key that scrypt makes of the passphrase: https://rclone.org/crypt/. With it a claim is a remote, too.
-const byRclone = `
+export const byRclone = `
 if [ -n "\${ENCRYPTION_PASSPHRASE_FILE:-}" ]; then
   [ -s "$ENCRYPTION_PASSPHRASE_FILE" ] || { echo 'the passphrase is empty' >&2; exit 1; }
   # Not to hide it: rclone wants it in this form.

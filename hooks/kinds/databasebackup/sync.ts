@@ -5,6 +5,7 @@ import { heldChild } from '../../sdk/hold.ts'
 import { dnsLabelPattern } from '../../sdk/names.ts'
 import { CronJob, Job, NetworkPolicy, ServiceAccount } from '../../sdk/resources.ts'
 import { databaseOf, unavailable } from '../database/reference.ts'
+import type { Database } from '../database/schema.ts'
 import { labels, names } from './names.ts'
 import { cronJob, job, networkPolicy } from './pod.ts'
 import { type DatabaseBackup, type DatabaseBackupStatus, maxNameLength } from './schema.ts'
@@ -27,6 +28,8 @@ export function sync(
   }
   const { db, missing } = databaseOf(related, databaseRef)
   if (db === undefined) return { hold: missing }
+  const unfit = misfit(backup, db)
+  if (unfit !== undefined) return { hold: unfit }
   const waiting = unavailable(db)
   const live = observed.get(Job, names(backup).job)
   const told = report(backup, db, context, waiting)
@@ -46,4 +49,14 @@ export function sync(
     ],
     ...told,
   }
+}
+
+// One repository for all physical backups of a Database: that of its archive.
+function misfit({ spec }: DatabaseBackup, db: Database): Hold['hold'] | undefined {
+  if (spec.method === 'logical') return undefined
+  const { method, destination, encryption } = db.spec.backup
+  const own = JSON.stringify([method, destination, encryption])
+  if (own === JSON.stringify([spec.method, spec.destination, spec.encryption])) return undefined
+  const message = `physical backups lie beside the archive of the Database "${db.metadata.name}": its spec.backup has to say method: physical, and the same destination and encryption as this`
+  return { reason: 'NoArchive', message }
 }

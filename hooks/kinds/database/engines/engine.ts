@@ -3,6 +3,7 @@ import type { EnvVar, EnvVarSource } from 'kubernetes-types/core/v1.js'
 import { fieldBelow } from '../../../sdk/fields.ts'
 import type { Problem } from '../../../sdk/schema.ts'
 import type { Database } from '../schema.ts'
+import type { Archive } from './archive.ts'
 import type { Replication } from './replication.ts'
 
 /** An engine's facts, and the texts that are written for it. */
@@ -40,16 +41,28 @@ export interface Engine {
   /** Parameters that users may not set. */
   ownedParameters: readonly OwnedParameter[]
   configuration(db: Database, memoryBytes: number): Configuration
-  /** Bash: makes database and accounts as the mounted credentials say, as often as it is run. */
-  accountsScript(db: Database): string
+  /**
+   * Bash: makes database and accounts as the mounted credentials say, as often as it is run: of the server in the same
+   * pod, or of $DATABASE_HOST. While it is closed, the owner cannot log in or may do nothing.
+   */
+  accountsScript(db: Database, state: 'open' | 'closed'): string
   /** Bash: makes the running engine take over its mounted configuration. */
   reloadScript(db: Database): string
   /** Bash: writes a dump of everything to "$target", with "$work" as scratch, and verifies it. */
   dumpScript(db: Database): string
+  /** Bash: reads the dump in "$file" from end to end, with "$work" as scratch; calls `corrupt`, with why in "$work/error". */
+  checkScript: string
+  /**
+   * Bash: puts the checked dump in "$file" into the server at $DATABASE_HOST, whatever an attempt of the same
+   * $RECOVERY_ID left there; calls `notempty` with what it found when there is anything else.
+   */
+  restoreScript(db: Database): string
   /** Bash: scripts of the engine's own that the others call, by file name. */
   helperScripts?: Readonly<Record<string, string>>
   /** What serves metrics to Prometheus, from a pod of its own for each replica. */
   exporter: Exporter
+  /** What archives the engine's log and takes physical backups. */
+  archive?: Archive
   /** What makes several replicas one database. */
   replication?: Replication
   /** How the file name of a backup ends. */
@@ -119,6 +132,7 @@ export interface OwnedParameter {
 /** Where things are mounted, in the engine's pods and in those of backups. */
 export const paths = {
   scripts: '/scripts',
+  credentials: '/etc/credentials',
   app: '/etc/credentials/app',
   superuser: '/etc/credentials/superuser',
   tls: '/etc/tls',

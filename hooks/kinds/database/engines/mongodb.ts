@@ -52,7 +52,7 @@ export const mongodb: Engine = {
     },
   ],
   configuration: (db, memoryBytes) => configurationOf(db, memoryBytes),
-  accountsScript: (db) => accountsScript(db),
+  accountsScript: (db, state) => accountsScript(db, { state }),
   reloadScript,
   dumpScript: (db) => String.raw`
 options=$work/tools.yaml
@@ -63,6 +63,27 @@ query='authSource=admin${db.spec.tls === undefined ? '' : '&tls=true&tlsInsecure
 set=$(mongosh --quiet --norc "mongodb://$DATABASE_HOST:$DATABASE_PORT/?$query" --eval 'print(db.hello().setName ?? "")')
 mongodump --quiet --config="$options" $([ -z "$set" ] || echo --oplog) --archive="$target" --gzip
 mongorestore --quiet --config="$options" --archive="$target" --gzip --dryRun
+rm "$options"
+`,
+  // The whole archive is one stream of gzip, which ends with a checksum.
+  checkScript: `
+gzip --test "$file" 2>"$work/error" || corrupt
+`,
+  restoreScript: (db) => String.raw`
+options=$work/tools.yaml
+query='authSource=admin${db.spec.tls === undefined ? '' : '&tls=true&tlsInsecure=true'}'
+(umask 077; printf 'uri: %s\npassword: %s\n' "mongodb://root@$DATABASE_HOST:$DATABASE_PORT/?$query" "$(cat ${paths.superuser}/superuser-password)" >"$options")
+ask() { mongosh --quiet --norc "mongodb://$DATABASE_HOST:$DATABASE_PORT/?$query" --eval "
+const admin = db.getSiblingDB('admin')
+admin.auth('root', require('fs').readFileSync('${paths.superuser}/superuser-password', 'utf8').replace(/\n\$/, ''))
+$1"; }
+mark=operator_hooks_recovery_$RECOVERY_ID
+found=$(ask "const names = db.getMongo().getDBNames().filter((name) => !['admin', 'config', 'local'].includes(name)); print(names.includes('$mark') ? 0 : names.reduce((sum, name) => sum + db.getSiblingDB(name).getCollectionNames().length, 0))")
+[ "$found" = 0 ] || notempty "there are $found collections already"
+# For as long as it lasts: what is there then is of an attempt before.
+ask "db.getSiblingDB('$mark').began.insertOne({})" >/dev/null
+mongorestore --quiet --config="$options" --archive="$file" --gzip --drop --stopOnError --nsExclude='admin.*' --nsExclude='config.*' --nsExclude='operator_hooks_recovery_*.*'
+ask "db.getSiblingDB('$mark').dropDatabase()" >/dev/null
 rm "$options"
 `,
   // https://github.com/percona/mongodb_exporter

@@ -49,7 +49,7 @@ export const mysql: Engine = {
     { pattern: /^(skip.grant.tables|init.file)$/i, reason: 'it would open the server to everybody' },
   ],
   configuration: (db, memoryBytes) => configurationOf(db, memoryBytes),
-  accountsScript: (db) => accountsScript(db),
+  accountsScript: (db, state) => accountsScript(db, { state }),
   reloadScript: (db) => String.raw`
 # What is not set any more goes back to the server's own default.
 applied=/tmp/reload-applied.sql
@@ -74,13 +74,33 @@ gzip --test "$target"
 # Only a dump that ran to its end has this line.
 gzip --decompress --stdout "$target" | tail -n 1 | grep -q '^-- Dump completed'
 `,
+  checkScript: `
+gzip --test "$file" 2>"$work/error" || corrupt
+# Only a dump that ran to its end has this line.
+gzip --decompress --stdout "$file" | tail -n 1 | grep -q '^-- Dump completed' || { echo 'its end is missing' >"$work/error"; corrupt; }
+`,
+  // Without the accounts: mysql.user of another version is another table. https://dev.mysql.com/doc/refman/8.4/en/mysqldump-upgrade-testing.html
+  restoreScript: () => String.raw`
+ask() { bash ${paths.scripts}/client.sh "$@"; }
+if [ "$(ask --execute="SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'operator_hooks_recovery_$RECOVERY_ID'")" = 0 ]; then
+  tables=$(ask --execute="SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')")
+  [ "$tables" = 0 ] || notempty "there are $tables tables and views already"
+  # For as long as it lasts: what is there then is of an attempt before.
+  ask --execute="CREATE DATABASE operator_hooks_recovery_$RECOVERY_ID"
+fi
+gzip --decompress --stdout "$file" |
+  awk '/^-- Current Database: /{own = ($0 ~ /${'`'}(mysql|sys|operator_hooks_recovery_[0-9a-f]*)${'`'}$/)} !own' |
+  ask
+ask --execute="DROP DATABASE operator_hooks_recovery_$RECOVERY_ID"
+`,
   helperScripts: {
-    // The mysql client as root over the socket; the password is in a file that only this user can read.
+    // The mysql client as root over the socket, or to $DATABASE_HOST; the password is in a file that only this user can read.
     'client.sh': String.raw`
 options=$(mktemp)
 trap 'rm -f "$options"' EXIT
-printf '[client]\nuser=root\npassword="%s"\nsocket=${socket}\n' "$(cat "${'$'}{PASSWORD_FILE:-${paths.superuser}/superuser-password}")" >"$options"
-mysql --defaults-extra-file="$options" --protocol=socket --connect-timeout=5 --batch --skip-column-names "$@"
+if [ -n "${'$'}{DATABASE_HOST:-}" ]; then where="protocol=tcp\nhost=$DATABASE_HOST\nport=$DATABASE_PORT"; else where='protocol=socket\nsocket=${socket}'; fi
+printf "[client]\nuser=root\npassword=\"%s\"\n$where\n" "$(cat "${'$'}{PASSWORD_FILE:-${paths.superuser}/superuser-password}")" >"$options"
+mysql --defaults-extra-file="$options" --connect-timeout=5 --batch --skip-column-names "$@"
 `,
   },
   // https://github.com/prometheus/mysqld_exporter

@@ -1,5 +1,7 @@
 // PostgreSQL in the official image: https://hub.docker.com/_/postgres and https://www.postgresql.org/docs/
+import type { Database } from '../schema.ts'
 import { type Access, type Engine, monitor, operator, paths } from './engine.ts'
+import { pgBackRest } from './postgresql/archive.ts'
 import {
   configurationPath,
   dataDirectory,
@@ -75,9 +77,9 @@ export const postgresql: Engine = {
       restart: render(Object.fromEntries(restart)),
     }
   },
-  accountsScript: (db) => String.raw`
+  accountsScript: (db, state) => String.raw`
 # Over the socket, where the pod's own user is trusted; nothing secret is on a command line or in the log.
-psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host=${socketPath} --username=postgres --dbname=postgres >/dev/null <<'SQL'
+psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="${'$'}{DATABASE_HOST:-${socketPath}}" --username=postgres --dbname=postgres >/dev/null <<'SQL'
 SET client_min_messages = 'warning';
 SET log_statement = 'none';
 SET log_min_duration_statement = -1;
@@ -90,9 +92,9 @@ SET synchronous_commit = 'local';
 \set password ${'`'}cat ${paths.app}/password${'`'}
 \set database '${db.spec.credentials.database}'
 SELECT format('ALTER ROLE postgres PASSWORD %L', :'superpassword') \gexec
-SELECT format('CREATE ROLE %I LOGIN', :'username')
+SELECT format('CREATE ROLE %I', :'username')
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'username') \gexec
-SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', :'username', :'password') \gexec
+SELECT format('ALTER ROLE %I ${state === 'open' ? 'LOGIN' : 'NOLOGIN'} PASSWORD %L', :'username', :'password') \gexec
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'username')
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 ${otherStatements}SQL
@@ -118,6 +120,54 @@ done <"$work/dump/databases.tsv"
 tar --create --file="$target" --directory="$work/dump" .
 tar --list --file="$target" >/dev/null
 `,
+  checkScript: String.raw`
+mkdir "$work/dump"
+tar --extract --file="$file" --directory="$work/dump" 2>"$work/error" || corrupt
+[ -s "$work/dump/globals.sql" ] && [ -s "$work/dump/databases.tsv" ] || { echo 'it is no dump of PostgreSQL' >"$work/error"; corrupt; }
+while IFS=$'\t' read -r oid database; do
+  pg_restore --file=/dev/null "$work/dump/$oid.dump" 2>"$work/error" || corrupt
+done <"$work/dump/databases.tsv"
+`,
+  restoreScript: (db) => String.raw`
+export PGHOST="$DATABASE_HOST" PGPORT="$DATABASE_PORT" PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=30
+PGPASSWORD="$(cat ${paths.superuser}/superuser-password)"
+export PGPASSWORD
+ask() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }
+# Names of databases may hold anything.
+conninfo() { printf "dbname='%s'" "$(printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g")"; }
+
+mark="recovery $RECOVERY_ID"
+if [ "$(ask --command="SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'postgres'")" != "$mark" ]; then
+  ask --command='SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate' >"$work/databases"
+  while read -r database; do
+    relations=$(ask --dbname="$(conninfo "$database")" --command="SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'")
+    [ "$relations" = 0 ] || notempty "the database $database holds $relations tables, views and the like already"
+  done <"$work/databases"
+  ask --command="COMMENT ON DATABASE postgres IS '$mark'"
+fi
+
+# Roles that are there stay as they are: their passwords are those of this Database, not of the one in the backup.
+awk -v own=' ${ownRoles(db).join(' ')} ' '
+  /^CREATE ROLE .*;$/ { name = $0; sub(/^CREATE ROLE /, "", name); sub(/;$/, "", name)
+    print "DO $o$ BEGIN IF to_regrole($n$" name "$n$) IS NULL THEN CREATE ROLE " name "; END IF; END $o$;"; next }
+  /^ALTER ROLE .* WITH / { name = $3; gsub(/"/, "", name); if (index(own, " " name " ")) next }
+  { print }' "$work/dump/globals.sql" >"$work/globals.sql"
+ask --set=VERBOSITY=terse --file="$work/globals.sql" >/dev/null
+while IFS=$'\t' read -r oid database; do
+  if [ "$database" = postgres ]; then
+    pg_restore --exit-on-error --clean --if-exists --dbname=postgres "$work/dump/$oid.dump"
+    continue
+  fi
+  ask --set=name="$database" >/dev/null <<'SQL'
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'name';
+DROP DATABASE IF EXISTS :"name";
+SQL
+  pg_restore --exit-on-error --create --dbname=postgres "$work/dump/$oid.dump"
+done <"$work/dump/databases.tsv"
+# The planner's statistics are in no dump.
+vacuumdb --all --analyze-only --quiet
+ask --command="COMMENT ON DATABASE postgres IS 'default administrative connection database'"
+`,
   // https://github.com/prometheus-community/postgres_exporter
   exporter: {
     image: 'quay.io/prometheuscommunity/postgres-exporter:v0.20.1',
@@ -136,6 +186,7 @@ tar --list --file="$target" >/dev/null
       { name: 'DATA_SOURCE_PASS_FILE', value: passwordFile },
     ],
   },
+  archive: pgBackRest,
   replication: patroni,
   backupSuffix: '.tar',
   uri: (access) => `postgresql://${login(access)}@${access.host}:${access.port}/${access.database}${sslMode(access)}`,
@@ -157,6 +208,11 @@ SELECT 'CREATE ROLE ${operator.username}'
 SELECT format('ALTER ROLE ${operator.username} LOGIN CREATEROLE PASSWORD %L', :'operatorpassword') \gexec
 SELECT format('GRANT %I TO ${operator.username} WITH ADMIN OPTION', :'username') \gexec
 `
+
+// Roles of which a backup knows other passwords.
+function ownRoles({ spec }: Database): string[] {
+  return ['postgres', spec.credentials.username, monitor.username, operator.username]
+}
 
 function login({ username, password }: Access): string {
   return `${encodeURIComponent(username)}:${encodeURIComponent(password)}`

@@ -1,11 +1,13 @@
 // MongoDB's replicas as one replica set: https://www.mongodb.com/docs/manual/replication/
 // The server is the official image's; what makes it a member is done by the agent beside it (hooks/agent/mongodb).
+
 import type { Container, Probe } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../../../sdk/definition.ts'
 import { suiteImage } from '../../../../sdk/images.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { quantityToNumber } from '../../../../sdk/quantity.ts'
 import { host, names } from '../../names.ts'
+import { isFilling } from '../../recovery/pending.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
@@ -44,7 +46,10 @@ export const replicaSet: Replication = {
       restart: `${restart}\nkeyfile=${db.status?.credentials?.rotation ?? db.spec.credentials.rotation}`,
     }
   },
-  scripts: (db) => ({ 'accounts.sh': accountsScript(db, { replicated: true }), 'member.sh': memberScript(db) }),
+  scripts: (db) => ({
+    'accounts.sh': accountsScript(db, { replicated: true, state: isFilling(db) ? 'closed' : 'open' }),
+    'member.sh': memberScript(db),
+  }),
   command: () => ({ command: ['bash', `${paths.scripts}/member.sh`] }),
   // No MONGO_INITDB_ROOT_…: each would begin with users of its own.
   env: () => [{ name: 'HOME', value: '/tmp' }],

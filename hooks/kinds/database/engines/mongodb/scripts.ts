@@ -15,11 +15,15 @@ export function shell(db: Database, script: string): string[] {
 // While the image initialises a data folder its server knows no TLS, later it may demand it.
 const chooseAddress = `
 address='${local}'
-mongosh --quiet --norc "$address" --eval 'quit(0)' >/dev/null 2>&1 || address='${localTls}'
+if [ -n "\${DATABASE_HOST:-}" ]; then address="mongodb://$DATABASE_HOST:$DATABASE_PORT/?serverSelectionTimeoutMS=30000"; fi
+mongosh --quiet --norc "$address" --eval 'quit(0)' >/dev/null 2>&1 || address="$address&tls=true&tlsInsecure=true"
 `
 
 /** Bash: makes database and accounts as the mounted credentials say; of a replica set, on its primary. */
-export function accountsScript(db: Database, { replicated = false } = {}): string {
+export function accountsScript(
+  db: Database,
+  { replicated = false, state }: { replicated?: boolean; state: 'open' | 'closed' },
+): string {
   return String.raw`
 ${chooseAddress}
 mongosh --quiet --norc "$address" --eval '
@@ -41,8 +45,10 @@ if (!login(password)) {
   admin.changeUserPassword("root", password)
   login(password)
 }
-if (app.getUser(user) === null) app.createUser({ user, pwd, roles: ["dbOwner"] })
-else app.updateUser(user, { pwd })
+const roles = ${state === 'open' ? '["dbOwner"]' : '[]'}
+if (app.getUser(user) === null) app.createUser({ user, pwd, roles })
+else app.updateUser(user, { pwd${state === 'open' ? '' : ', roles'} })
+${state === 'open' ? 'app.grantRolesToUser(user, roles)' : ''}
 ${otherStatements}'
 `
 }

@@ -6,7 +6,10 @@ import { monitor, operator, paths } from '../engine.ts'
  * Bash: makes them as the mounted credentials say, as often as it is run. With `keepsPrevious` the administrator's password
  * before a rotation stays good: where there are several members, their files change at different times.
  */
-export function accountsScript(db: Database, { keepsPrevious = false } = {}): string {
+export function accountsScript(
+  db: Database,
+  { keepsPrevious = false, state }: { keepsPrevious?: boolean; state: 'open' | 'closed' },
+): string {
   const retain = keepsPrevious ? ' RETAIN CURRENT PASSWORD' : ''
   return String.raw`
 # Escapes a text for a string literal of SQL.
@@ -29,8 +32,8 @@ username=$(literal ${paths.app}/username)
 password=$(literal ${paths.app}/password)
 client <<SQL
 CREATE DATABASE IF NOT EXISTS \`${db.spec.credentials.database}\`;
-CREATE USER IF NOT EXISTS $username@'%' IDENTIFIED BY $password;
-ALTER USER $username@'%' IDENTIFIED BY $password;
+CREATE USER IF NOT EXISTS $username@'%' IDENTIFIED BY $password ACCOUNT LOCK;
+ALTER USER $username@'%' IDENTIFIED BY $password ACCOUNT ${state === 'open' ? 'UNLOCK' : 'LOCK'};
 GRANT ALL ON \`${db.spec.credentials.database.replaceAll('_', '\\\\_')}\`.* TO $username@'%';
 SQL
 ${monitorScript}${operatorScript(db.spec.credentials.database)}`

@@ -1,11 +1,13 @@
 // MySQL's replicas as one group in single-primary mode: https://dev.mysql.com/doc/refman/8.4/en/group-replication.html
 // The server is the official image's; what makes it a member is done by the agent beside it (hooks/agent/mysql).
+
 import { createHash } from 'node:crypto'
 import type { Container, Probe } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../../../sdk/definition.ts'
 import { suiteImage } from '../../../../sdk/images.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { host, names } from '../../names.ts'
+import { isFilling } from '../../recovery/pending.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
@@ -43,7 +45,7 @@ export const groupReplication: Replication = {
     'accounts.sh': `
 # Accounts reach the other members from the primary; the agent says which that is.
 if [ "$(cat ${roleFile} 2>/dev/null)" != primary ]; then exit 0; fi
-${accountsScript(db, { keepsPrevious: true })}`,
+${accountsScript(db, { keepsPrevious: true, state: isFilling(db) ? 'closed' : 'open' })}`,
     'client.sh': clientScript,
   }),
   watched: [roleFile],

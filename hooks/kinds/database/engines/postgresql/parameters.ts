@@ -1,6 +1,7 @@
 // The parameters of a PostgreSQL server: https://www.postgresql.org/docs/current/runtime-config.html
 import type { Database } from '../../schema.ts'
 import { mebibytes, paths } from '../engine.ts'
+import { archiveParameters } from './archive-parameters.ts'
 
 export const port = 5432
 export const socketPath = '/var/run/postgresql'
@@ -8,7 +9,7 @@ export const configurationPath = '/etc/postgresql'
 
 /** Everything that is set: sized from the memory, the operator's own, and over these the user's. */
 export function settingsOf(db: Database, memoryBytes: number): Record<string, string> {
-  return { ...sized(db, memoryBytes), ...own(db), ...userSettings(db) }
+  return { ...sized(db, memoryBytes), ...own(db), ...archiveParameters(db), ...userSettings(db) }
 }
 
 /** The release series of a version. */

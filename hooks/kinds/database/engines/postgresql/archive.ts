@@ -1,0 +1,250 @@
+// Physical backups of PostgreSQL by pgBackRest (https://pgbackrest.org/configuration.html): every pod archives its log,
+// and a sidecar takes backups when the Job of a DatabaseBackup asks for one. Why this way is in
+// docs/decisions/0038-physical-backups-by-a-sidecar.md.
+import type { Container, SecretProjection, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import type { Settings } from '../../../../sdk/definition.ts'
+import { postgresqlAgentImage } from '../../../../sdk/images.ts'
+import { shortHash } from '../../../../sdk/names.ts'
+import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
+import { canonicalResources } from '../../../../sdk/podspec.ts'
+import { periodSeconds } from '../../../../sdk/schedule.ts'
+import { helperResources } from '../../resources.ts'
+import type { Database } from '../../schema.ts'
+import { secretMode } from '../../token.ts'
+import type { Archive } from '../archive.ts'
+import { paths } from '../engine.ts'
+import { archives } from './archive-parameters.ts'
+import { agentSidecarScript, archiveScript } from './archive-scripts.ts'
+import { agentPath } from './member-scripts.ts'
+import { dataDirectory, port, socketPath } from './parameters.ts'
+import { restoreScripts, sourcePath } from './restore-scripts.ts'
+
+type Destination = NonNullable<Database['spec']['backup']['destination']>
+type Encryption = Database['spec']['backup']['encryption']
+
+/** Where the credentials of the store are mounted. */
+const storePath = `${paths.credentials}/store`
+
+export const pgBackRest: Archive = {
+  stanza: (db) => `${db.metadata.name}-${shortHash(db.metadata.uid)}`,
+  files: (db) => ({
+    ...(archives(db) ? { 'pgbackrest.conf': ownConfiguration(db) } : {}),
+    ...(physicalSource(db) === undefined ? {} : { 'source.conf': sourceConfiguration(db) }),
+  }),
+  scripts: (db) => ({
+    ...(archives(db)
+      ? { 'pgbackrest.sh': archiveScript(storePath, 'pgbackrest.conf'), 'backup-agent.sh': agentSidecarScript }
+      : {}),
+    ...(physicalSource(db) === undefined
+      ? {}
+      : { 'source.sh': archiveScript(sourcePath, 'source.conf'), ...restoreScripts(db) }),
+  }),
+  initContainers(db, settings, { engine, mounts, hasAgent }) {
+    const container = (name: string, script: string, more: Partial<Container>): Container => ({
+      name,
+      ...engine,
+      command: ['bash', `${paths.scripts}/${script}`],
+      env: [
+        { name: 'PGDATA', value: dataDirectory(db.spec.version) },
+        { name: 'HOME', value: '/tmp' },
+      ],
+      securityContext: restrictedContainer,
+      ...more,
+      volumeMounts: [...mounts, ...(more.volumeMounts ?? [])],
+    })
+    if (!isUsed(db)) return []
+    return [
+      ...(hasAgent ? [] : [bringAgent(settings)]),
+      ...(physicalSource(db) === undefined
+        ? []
+        : [
+            container('restore', 'restore.sh', {
+              resources: restoreResources,
+              terminationMessagePolicy: 'FallbackToLogsOnError',
+              volumeMounts: [agentMount, sourceMount],
+            }),
+          ]),
+      ...(archives(db)
+        ? [
+            container('backup', 'backup-agent.sh', {
+              restartPolicy: 'Always',
+              resources: sidecarResources,
+              volumeMounts: [agentMount, storeMount],
+            }),
+          ]
+        : []),
+    ]
+  },
+  volumes: (db, hasAgent) => [
+    ...(hasAgent || !isUsed(db) ? [] : [agentVolume]),
+    ...(archives(db) ? [store('store', db.spec.backup.destination, db.spec.backup.encryption)] : []),
+    ...sourceVolumes(db),
+  ],
+  mounts: (db, hasAgent) => [
+    ...(hasAgent || !archives(db) ? [] : [{ ...agentMount, readOnly: true }]),
+    ...(archives(db) ? [storeMount] : []),
+  ],
+}
+
+function isUsed(db: Database): boolean {
+  return archives(db) || physicalSource(db) !== undefined
+}
+
+function physicalSource(db: Database) {
+  const backup = db.spec.bootstrap?.recovery?.source.backup
+  return backup?.method === 'physical' ? backup : undefined
+}
+
+export const agentMount: VolumeMount = { name: 'agent', mountPath: agentPath }
+export const agentVolume: Volume = { name: 'agent', emptyDir: { sizeLimit: '256Mi' } }
+const storeMount: VolumeMount = { name: 'store', mountPath: storePath, readOnly: true }
+const sourceMount: VolumeMount = { name: 'source', mountPath: sourcePath, readOnly: true }
+
+export function bringAgent(settings: Settings): Container {
+  return {
+    name: 'agent',
+    image: postgresqlAgentImage(settings),
+    command: ['/bin/busybox', 'cp', '-R', '/agent/.', agentPath],
+    resources: helperResources,
+    securityContext: restrictedContainer,
+    volumeMounts: [agentMount],
+  }
+}
+
+// It sleeps most of the time.
+const sidecarResources = canonicalResources({
+  requests: { cpu: '10m', memory: '64Mi', 'ephemeral-storage': '16Mi' },
+  limits: { memory: '512Mi', 'ephemeral-storage': '256Mi' },
+})
+const restoreResources = canonicalResources({
+  requests: { cpu: '100m', memory: '512Mi', 'ephemeral-storage': '16Mi' },
+  limits: { memory: '1Gi', 'ephemeral-storage': '256Mi' },
+})
+
+/** Where in the bucket physical backups of that Database lie. */
+export function repositoryPath(
+  s3: NonNullable<Destination['s3']>,
+  namespace: string | undefined,
+  name: string,
+): string {
+  return `${s3.prefix ?? `${namespace}/${name}`}/physical`
+}
+
+function ownConfiguration(db: Database): string {
+  const { destination, encryption, retention } = db.spec.backup
+  const days = Math.max(1, Math.ceil((periodSeconds(retention) ?? 0) / 86400))
+  return render({
+    global: {
+      ...repository(destination, encryption, storePath, db.metadata.namespace, db.metadata.name),
+      // By age of the full backup that others build on; the last one stays in any case.
+      'repo1-retention-full-type': 'time',
+      'repo1-retention-full': String(days),
+      'repo1-bundle': 'y',
+      'compress-type': 'zst',
+      'start-fast': 'y',
+      'archive-check': 'y',
+      'process-max': '2',
+      ...local,
+    },
+    // One line for each file would drown the engine's own log.
+    'global:archive-push': { 'log-level-console': 'warn' },
+    [pgBackRest.stanza(db)]: server(db),
+  })
+}
+
+function sourceConfiguration(db: Database): string {
+  const source = physicalSource(db)
+  return render({
+    global: {
+      ...repository(source?.destination, source?.encryption, sourcePath, db.metadata.namespace, source?.database ?? ''),
+      'process-max': '2',
+      ...local,
+    },
+  })
+}
+
+function server(db: Database): Record<string, string> {
+  return {
+    'pg1-path': dataDirectory(db.spec.version),
+    'pg1-socket-path': socketPath,
+    'pg1-port': String(port),
+    'pg1-user': 'postgres',
+  }
+}
+
+const local = {
+  'log-level-console': 'info',
+  'log-level-file': 'off',
+  'lock-path': '/tmp/pgbackrest',
+  'spool-path': '/tmp/pgbackrest',
+}
+
+function repository(
+  destination: Destination | undefined,
+  encryption: Encryption,
+  mounted: string,
+  namespace: string | undefined,
+  name: string,
+): Record<string, string> {
+  const s3 = destination?.s3
+  if (s3 === undefined) return {}
+  const endpoint = s3.endpoint === undefined ? undefined : new URL(s3.endpoint)
+  return {
+    'repo1-type': 's3',
+    'repo1-path': `/${repositoryPath(s3, namespace, name)}`,
+    'repo1-s3-bucket': s3.bucket,
+    'repo1-s3-region': s3.region,
+    'repo1-s3-endpoint': endpoint?.hostname ?? `s3.${s3.region}.amazonaws.com`,
+    ...(endpoint === undefined || endpoint.port === '' ? {} : { 'repo1-storage-port': endpoint.port }),
+    'repo1-s3-uri-style': s3.forcePathStyle ? 'path' : 'host',
+    // The images of databases know no authorities.
+    'repo1-storage-ca-file': s3.caSecret === undefined ? `${agentPath}/etc/ca-certificates.crt` : `${mounted}/ca.crt`,
+    // Without keys, the identity that the cloud gave the pod's ServiceAccount.
+    'repo1-s3-key-type': s3.credentialsSecret === undefined ? 'web-id' : 'shared',
+    ...(encryption === undefined ? {} : { 'repo1-cipher-type': 'aes-256-cbc' }),
+  }
+}
+
+function render(sections: Record<string, Record<string, string>>): string {
+  return Object.entries(sections)
+    .map(
+      ([section, options]) =>
+        `[${section}]\n${Object.entries(options)
+          .map(([name, value]) => `${name}=${value}\n`)
+          .join('')}`,
+    )
+    .join('\n')
+}
+
+function sourceVolumes(db: Database): Volume[] {
+  const source = physicalSource(db)
+  return source === undefined ? [] : [store('source', source.destination, source.encryption)]
+}
+
+// Optional: a Secret that is missing shall not keep the database from starting. What then does not work says so.
+function store(name: string, destination: Destination | undefined, encryption: Encryption): Volume {
+  const s3 = destination?.s3
+  const from = (secret: string, items: { key: string; path: string }[]): { secret: SecretProjection } => ({
+    secret: { name: secret, items, optional: true },
+  })
+  return {
+    name,
+    projected: {
+      defaultMode: secretMode,
+      sources: [
+        ...(s3?.credentialsSecret === undefined
+          ? []
+          : [
+              from(s3.credentialsSecret.name, [
+                { key: 'access-key-id', path: 'access-key-id' },
+                { key: 'secret-access-key', path: 'secret-access-key' },
+              ]),
+            ]),
+        ...(s3?.caSecret === undefined ? [] : [from(s3.caSecret.name, [{ key: s3.caSecret.key, path: 'ca.crt' }])]),
+        ...(encryption === undefined
+          ? []
+          : [from(encryption.secretName, [{ key: encryption.key, path: 'passphrase' }])]),
+      ],
+    },
+  }
+}
