@@ -62,7 +62,7 @@ launcher pgbackrest pgbackrest
 launcher patroni python3 '-I "$root/libexec/patroni.py"'
 launcher patronictl python3 '-I "$root/libexec/patronictl.py"'
 printf 'from patroni.__main__ import main\n\nif __name__ == "__main__":\n    main()\n' >"$target/libexec/patroni.py"
-for program in member demote; do
+for program in member services; do
   launcher "$program" python3 "-I \"\$root/libexec/$program.py\""
   cp "$(dirname "$0")/$program.py" "$target/libexec/$program.py"
 done

@@ -10,6 +10,8 @@ export interface Step {
   state: string
   /** Pods of the same Database that cannot be the primary now, whatever their label says; for a primary alone. */
   others?: readonly string[]
+  /** Has one of the others be the primary, without a word lost; for a primary alone. */
+  handOver?(pod: string): Promise<void>
 }
 
 /** An engine's agent. */

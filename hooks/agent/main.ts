@@ -19,6 +19,10 @@ export interface Loop {
 
 const asking = 'the member could not be asked'
 const labelling = 'the label could not be set'
+const handingOver = 'the primary could not be handed over'
+
+/** Milliseconds between two looks of a primary whether Kubernetes still leads Services to it. */
+const lookMilliseconds = 10_000
 
 /** Runs until `signal` says so; then the label stays as it is, since the pod ends. */
 export async function runLoop({ agent, pods, logger, signal, period, patience }: Loop): Promise<void> {
@@ -26,6 +30,7 @@ export async function runLoop({ agent, pods, logger, signal, period, patience }:
   let lastSeen = performance.now()
   let current: Step | undefined
   let demoted: string | undefined
+  const handOver = whereGivenUp(pods, logger)
   while (!signal.aborted) {
     try {
       current = await agent.step()
@@ -50,9 +55,34 @@ export async function runLoop({ agent, pods, logger, signal, period, patience }:
     } catch (error) {
       said.failure(labelling, error)
     }
+    try {
+      if (role === 'primary' && current !== undefined) await handOver(current)
+      said.success(handingOver)
+    } catch (error) {
+      said.failure(handingOver, error)
+    }
     await wait(period, undefined, { signal }).catch(() => undefined)
   }
   await agent.close()
+}
+
+/**
+ * Where only the kubelet of its node is dead, a primary goes on; but Kubernetes takes its pod out of Services, and nobody
+ * could write until somebody came to look. So it hands over to another whose pod is ready.
+ */
+function whereGivenUp(pods: Pods, logger: Logger): (step: Step) => Promise<void> {
+  let next = 0
+  return async ({ others = [], handOver }) => {
+    if (handOver === undefined || performance.now() < next) return
+    next = performance.now() + lookMilliseconds
+    if (!(await pods.givenUp())) return
+    for (const name of others) {
+      if (!(await pods.isReady(name))) continue
+      logger.warn(`Kubernetes has taken this pod out of Services: ${name} takes over`)
+      await handOver(name)
+      return
+    }
+  }
 }
 
 /** Tells changes, and a failure that goes on once in half a minute. */

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
+import { isRecord } from '../sdk/kubernetes.ts'
 import { type Role, roleLabel } from '../sdk/roles.ts'
 import { required } from './agent.ts'
 
@@ -12,6 +13,14 @@ export interface Pods {
   setRole(role: Role | undefined): Promise<void>
   /** Makes a replica of another pod that bears the role of the primary; any other pod is left as it is. */
   demote(name: string): Promise<void>
+  /**
+   * Whether Kubernetes has given up the own pod although its containers are well: since nobody hears from the kubelet of
+   * its node, it leads no Service to it. Then, and only then, Ready is False and ContainersReady still True:
+   * https://kubernetes.io/docs/concepts/architecture/nodes/#condition
+   */
+  givenUp(): Promise<boolean>
+  /** Whether Services lead to another pod. */
+  isReady(name: string): Promise<boolean>
 }
 
 /** Where the API server is, and the files by which it and this pod know each other. */
@@ -63,19 +72,36 @@ export function podsOf(access: ApiAccess, now: () => number = () => performance.
       ]
       await call(access, { pod: name, type: jsonPatch, body, fine: [404, 422] })
     },
+    async givenUp() {
+      const found = await call(access, { pod })
+      return condition(found, 'Ready') === 'False' && condition(found, 'ContainersReady') === 'True'
+    },
+    async isReady(name) {
+      return condition(await call(access, { pod: name, fine: [404] }), 'Ready') === 'True'
+    },
   }
 }
 
-interface Patch {
+function condition(pod: unknown, type: string): unknown {
+  const status = isRecord(pod) && isRecord(pod.status) ? pod.status : {}
+  const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : []
+  return conditions.find((each) => each.type === type)?.status
+}
+
+/** A patch; without a body, a look at the pod. */
+interface Question {
   pod: string
-  type: string
-  body: unknown
+  type?: string
+  body?: unknown
   /** Statuses that are an answer too: 404 for a pod that is not there, 422 for a test that did not hold. */
   fine?: readonly number[]
 }
 
 // node:https and not fetch, which knows no other authorities than those the process started with.
-function call({ host, port, folder, namespace }: ApiAccess, { pod, type, body, fine = [] }: Patch): Promise<void> {
+function call(
+  { host, port, folder, namespace }: ApiAccess,
+  { pod, type, body, fine = [] }: Question,
+): Promise<unknown> {
   const file = (name: string) => readFileSync(join(folder, name), 'utf8')
   return new Promise((resolve, reject) => {
     const sent = request(
@@ -83,23 +109,37 @@ function call({ host, port, folder, namespace }: ApiAccess, { pod, type, body, f
         host,
         port,
         path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}`,
-        method: 'PATCH',
+        method: body === undefined ? 'GET' : 'PATCH',
         ca: file('ca.crt'),
-        headers: { authorization: `Bearer ${file('token').trim()}`, 'content-type': type, accept: 'application/json' },
+        headers: {
+          authorization: `Bearer ${file('token').trim()}`,
+          accept: 'application/json',
+          ...(type && { 'content-type': type }),
+        },
         timeout: 5000,
       },
       (answer) => {
         const { statusCode = 0 } = answer
-        answer.resume()
+        const chunks: Buffer[] = []
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
         answer.on('error', reject)
         answer.on('end', () => {
-          if (statusCode < 300 || fine.includes(statusCode)) resolve()
-          else reject(new Error(`the API server answered ${statusCode} to a patch of the labels of pod ${pod}`))
+          const what = body === undefined ? 'a question for' : 'a patch of the labels of'
+          if (statusCode < 300 || fine.includes(statusCode)) resolve(parsed(Buffer.concat(chunks).toString()))
+          else reject(new Error(`the API server answered ${statusCode} to ${what} pod ${pod}`))
         })
       },
     )
     sent.on('timeout', () => sent.destroy(new Error('the API server did not answer within 5 s')))
     sent.on('error', reject)
-    sent.end(JSON.stringify(body))
+    sent.end(body === undefined ? undefined : JSON.stringify(body))
   })
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -3,6 +3,7 @@ import { type Definition, hookName, storedVersion } from '../sdk/definition.ts'
 import { evaluateCustomize } from '../sdk/evaluate.ts'
 import type { KubernetesObject } from '../sdk/kubernetes.ts'
 import type { ResourceType } from '../sdk/resources.ts'
+import { resumptionRule } from '../sdk/resumption.ts'
 import type { ClusterReader, Listed } from './cluster.ts'
 import { desiredChildren, type ForecastOptions } from './forecast.ts'
 import { find, identity } from './references.ts'
@@ -37,9 +38,12 @@ async function observeSubject(reader: ClusterReader, { definition, object }: Sub
     apiVersion: 'metacontroller.k8s.io/v1alpha1',
     kind: 'CompositeController',
     metadata: { name: hookName(definition) },
+    spec: { hooks: { customize: { version: 'v2' } } },
   }
   const { relatedResources } = evaluateCustomize(definition, { controller, parent: object })
-  const related = (await Promise.all(relatedResources.map(reader.related))).flat()
+  // What tells of an outage says nothing of the resource.
+  const rules = relatedResources.filter((rule) => rule !== resumptionRule)
+  const related = (await Promise.all(rules.map(reader.related))).flat()
   if (live === undefined) return related
   const { uid = '' } = live.metadata
   const own = (child: KubernetesObject) => child.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true

@@ -5,6 +5,7 @@ import {
   type Composite,
   type Decorator,
   type Definition,
+  hasCustomize,
   hasFinalize,
   hookName,
   storedVersion,
@@ -72,8 +73,11 @@ type Metadata = { name: string; labels: Record<string, string>; annotations?: Re
 type Resource = { apiVersion: string; resource: string }
 type Child = Resource & { updateStrategy: { method: UpdateMethod } }
 
-/** Seconds between looks at an unchanged parent: they cut the back-off after an outage, up to 1000 s otherwise. */
-export const defaultResyncPeriodSeconds = 30
+/**
+ * Seconds between looks at an unchanged parent. All of a kind are looked at together: while that lasts, whoever needs
+ * something waits in the queue, so it must be seldom (docs/decisions/0034-after-an-outage.md).
+ */
+export const defaultResyncPeriodSeconds = 600
 
 /** The controller of a definition. */
 export function controllerOf(definition: Definition, options: ControllerOptions = {}): Controller {
@@ -117,7 +121,10 @@ function decorator(definition: Decorator, options: ControllerOptions): Decorator
   return {
     apiVersion: 'metacontroller.k8s.io/v1alpha1',
     kind: 'DecoratorController',
-    metadata: { ...metadata(definition), ...(definition.parameters && { annotations: definition.parameters }) },
+    metadata: {
+      ...decoratorMetadata(definition),
+      ...(definition.parameters && { annotations: definition.parameters }),
+    },
     spec: {
       resyncPeriodSeconds: definition.resyncPeriodSeconds ?? defaultResyncPeriodSeconds,
       resources: definition.resources.map(({ type, ignoreStatusChanges, labelSelector, annotationSelector }) => ({
@@ -138,6 +145,12 @@ function metadata(definition: Definition): Metadata {
   return { name: controllerName(definition), labels: { 'app.kubernetes.io/part-of': 'operator-hooks' } }
 }
 
+// By name too, for a rule that knows labels only (sdk/resumption.ts).
+function decoratorMetadata(definition: Decorator): Metadata {
+  const { name, labels } = metadata(definition)
+  return { name, labels: { ...labels, 'app.kubernetes.io/name': name } }
+}
+
 // Without a method it would be OnDelete, which never updates anything.
 function child({ apiVersion, resource, updateMethod }: ResourceType): Child {
   return { apiVersion, resource, updateStrategy: { method: updateMethod } }
@@ -147,7 +160,7 @@ function hooks(definition: Definition, options: ControllerOptions): Hooks {
   return {
     sync: hook(definition, 'sync', options),
     ...(hasFinalize(definition) ? { finalize: hook(definition, 'finalize', options) } : {}),
-    ...(definition.related ? { customize: hook(definition, 'customize', options) } : {}),
+    ...(hasCustomize(definition) ? { customize: hook(definition, 'customize', options) } : {}),
   }
 }
 

@@ -179,7 +179,7 @@ interface Shared {
   readonly categories?: readonly string[]
   /** What the kind is, in a sentence or two: it heads the API reference. */
   readonly description: string
-  /** Seconds after which an unchanged parent is looked at again; 30 unless given. */
+  /** Seconds after which an unchanged parent is looked at again; 600 unless given. */
   readonly resyncPeriodSeconds?: number
   /** True when an answer may depend on the time by itself: then `now` is in the context, and an answer that read it carries no ETag. */
   readonly clock?: boolean
@@ -295,6 +295,11 @@ export function hasFinalize(definition: Composite | Decorator): boolean {
   if (definition.finalize !== undefined) return true
   if (definition.controller === 'composite') return false
   return definition.resources.some(({ labelSelector, annotationSelector }) => labelSelector ?? annotationSelector)
+}
+
+/** Whether Metacontroller asks what else to show: every kind of the suite is related to what ends an outage at least. */
+export function hasCustomize(definition: Composite | Decorator): boolean {
+  return definition.controller === 'composite' || definition.related !== undefined
 }
 
 export type Definition = Composite | Decorator

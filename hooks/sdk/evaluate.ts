@@ -26,6 +26,7 @@ import { groupKey, observe } from './observed.ts'
 import { quotaExceeded, refusalsOf } from './quota.ts'
 import { readResource, withDefaults } from './read.ts'
 import { ResourceQuota, type ResourceType } from './resources.ts'
+import { narrowResumptionRule, resumptionRule } from './resumption.ts'
 import { describeProblems, type Problem } from './schema.ts'
 import type {
   CompositeRequest,
@@ -121,8 +122,7 @@ export function evaluateComposite(
     appliedCondition(missing, status?.conditions, environment.now)
   // Both wait for somebody to act.
   const stuck = applied.reason === reasons.nameTaken || applied.reason === quotaExceeded
-  const resyncAfterSeconds =
-    missing.length > 0 ? Math.min(answer.resyncAfterSeconds ?? 5, 5) : answer.resyncAfterSeconds
+  const resyncAfterSeconds = lookAgain(answer.resyncAfterSeconds, missing, changes)
   return {
     response: {
       status: {
@@ -249,7 +249,9 @@ export function evaluateCustomize(
   }
   const rules = related.map((wanted) => relatedRule(wanted, parentNamespace, definition.relatedTypes))
   const narrowed = parentNamespace !== undefined && hookVersion(request.controller, 'customize') === 'v1'
-  return { relatedResources: narrowed ? rules.map(ofOwnNamespace) : rules }
+  return {
+    relatedResources: narrowed ? [...rules.map(ofOwnNamespace), narrowResumptionRule] : [...rules, resumptionRule],
+  }
 }
 
 /**
@@ -265,10 +267,18 @@ function hookVersion(controller: KubernetesObject, hook: string): string {
  * What a rule becomes under v1. There a selector without a namespace means the parent's own, and a name without one any
  * namespace's; and Metacontroller 1.5 keeps answers by the parent's name and generation alone, so that an answer that
  * names a namespace is also taken for the parent of that name in another, whose sync then fails for ever.
+ *
+ * And it goes by a rule's selector whatever the kind of the object that has changed: one that selects everything would
+ * have each parent of the cluster synced at every change of an autoscaler or a claim. No quota bears the label that the
+ * children of this suite bear.
  */
 function ofOwnNamespace({ apiVersion, resource, labelSelector }: RelatedResourceRule): RelatedResourceRule {
-  return { apiVersion, resource, labelSelector: labelSelector ?? {} }
+  const all = resource === ResourceQuota.resource ? { matchExpressions: [noChild] } : {}
+  return { apiVersion, resource, labelSelector: labelSelector ?? all }
 }
+
+/** Metacontroller labels so what it makes for a CompositeController with generateSelector. */
+const noChild = { key: 'controller-uid', operator: 'DoesNotExist' }
 
 function relatedRule(
   wanted: Related,
@@ -467,6 +477,17 @@ function appliedCondition(
     reason: reasons.nameTaken,
     message: `${names.join(', ')} cannot be created: an object of that name exists that belongs to something else, and it is left alone; rename or delete it, or give this resource another name`,
   }
+}
+
+// What is not there yet is looked for soon. A write may be refused, and is tried again with pauses that double: they end
+// here, since what the refusal was about is most often mended by somebody.
+function lookAgain(
+  asked: number | undefined,
+  missing: readonly Change[],
+  changes: readonly Change[],
+): number | undefined {
+  if (changes.length === 0) return asked
+  return Math.min(asked ?? Number.POSITIVE_INFINITY, missing.length > 0 ? 5 : 30)
 }
 
 function isFinal(answer: object): boolean {

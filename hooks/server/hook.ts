@@ -1,7 +1,7 @@
 // The hot path: one POST to one hook of one definition. Parse once, evaluate, stringify once.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Credentials } from '../sdk/credentials.ts'
-import { type Definition, hasFinalize, hookName, type Settings } from '../sdk/definition.ts'
+import { type Definition, hasCustomize, hasFinalize, hookName, type Settings } from '../sdk/definition.ts'
 import { type Environment, evaluateComposite, evaluateCustomize, evaluateDecorator } from '../sdk/evaluate.ts'
 import type { Body } from './body.ts'
 import type { Capacity, Limits, Overload } from './capacity.ts'
@@ -36,7 +36,7 @@ export interface HookService {
 export function hooksOf(definition: Definition): HookKind[] {
   const hooks: HookKind[] = ['sync']
   if (hasFinalize(definition)) hooks.push('finalize')
-  if (definition.related !== undefined) hooks.push('customize')
+  if (hasCustomize(definition)) hooks.push('customize')
   return hooks
 }
 

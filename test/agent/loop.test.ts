@@ -7,7 +7,7 @@ import { runLoop } from '../../hooks/agent/main.ts'
 type Turn = Step | Error
 
 /** Runs the loop through these steps and gives what was done, in order, and what was logged. */
-async function through(turns: Turn[], { patience = 60_000, failing = new Set<number>() } = {}) {
+async function through(turns: Turn[], { patience = 60_000, failing = new Set<number>(), givenUp = false } = {}) {
   const done: string[] = []
   const lines: string[] = []
   const end = new AbortController()
@@ -33,6 +33,8 @@ async function through(turns: Turn[], { patience = 60_000, failing = new Set<num
       async demote(name) {
         done.push(`demote ${name}`)
       },
+      givenUp: async () => givenUp,
+      isReady: async (name) => name === 'db-2',
     },
     logger: pino({ base: null }, { write: (line: string) => void lines.push(line) }),
     signal: end.signal,
@@ -81,4 +83,14 @@ t.test('a member that cannot be asked keeps its role for a while, and then has n
 t.test('a label that could not be set is set the next time, and so are those of others', async (t) => {
   const { done } = await through([primary, primary], { failing: new Set([1]) })
   t.same(done, ['primary', 'demote db-1', 'demote db-2', 'close'])
+})
+
+t.test('a primary to which Kubernetes leads nobody any more hands over to one whose pod is ready', async (t) => {
+  const handed: string[] = []
+  const step: Step = { ...primary, handOver: async (pod) => void handed.push(pod) }
+  await through([step, step, { ...replica, handOver: step.handOver }])
+  t.same(handed, [], 'it is led to')
+  const { lines } = await through([{ ...step, role: 'replica' }, step, step], { givenUp: true })
+  t.same(handed, ['db-2'], 'once, for looking costs the API server something')
+  t.ok(lines.some(({ msg }) => msg.includes('db-2 takes over')))
 })

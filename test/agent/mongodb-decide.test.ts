@@ -31,7 +31,7 @@ function see(observation: Partial<Omit<Observation, 'others'>> & { others?: Reco
 }
 
 t.test('a replica set is begun by the first pod, with itself alone', async (t) => {
-  t.same(see({ others: { 1: fresh, 2: { is: 'silent' } } }), {
+  t.same(see({ others: { 1: fresh, 2: { is: 'absent' } } }), {
     do: 'initiate',
     config: { _id: 'orders', version: 1, members: [{ _id: 0, host: host(0) }] },
   })
@@ -48,6 +48,7 @@ t.test('and with the data that it has, where it was alone before', async (t) => 
 t.test('where there is a doubt, none is begun, and it is said why', async (t) => {
   const cases: [string, Parameters<typeof see>[0], RegExp][] = [
     ['another is a member', { others: { 6: secondary } }, /waiting for the primary/],
+    ['another does not answer', { others: { 3: { is: 'silent' } } }, /orders-3.* does not say/],
     ['it was one', { own: { is: 'outside', holds: 'former member' } }, /waiting for the primary/],
     ['another was one', { others: { 1: { is: 'outside', holds: 'former member' } } }, /orders-1.* holds what it had/],
     ['another has a database', { others: { 2: { is: 'outside', holds: 'database' } } }, /orders-2.* holds a database/],
@@ -91,7 +92,7 @@ t.test('a primary that is to go waits for one that can follow', async (t) => {
 })
 
 const server: fc.Arbitrary<Server> = fc.oneof(
-  fc.constant<Server>({ is: 'silent' }),
+  fc.constantFrom<Server>({ is: 'silent' }, { is: 'absent' }),
   fc.constantFrom('nothing', 'database', 'former member', 'unknown').map((holds): Server => ({ is: 'outside', holds })),
   fc.constantFrom('primary', 'secondary', 'syncing').map((state): Server => ({ is: 'member', state })),
 )
@@ -109,8 +110,12 @@ t.test('whatever it sees, it asks before it decides, and changes one member at a
         const others = new Map(asked.map((number) => [number, servers[number] ?? { is: 'silent' as const }]))
         const action = decide({ ...base, others })
         if (action.do === 'initiate') {
-          // Every pod that may be there was asked, and none is a member.
-          return ordinal === 0 && asked.length === 6 && servers.slice(1).every(({ is }) => is !== 'member')
+          // Every pod that may be there was asked, and is known to be no member.
+          return (
+            ordinal === 0 &&
+            asked.length === 6 &&
+            servers.slice(1).every(({ is }) => is === 'outside' || is === 'absent')
+          )
         }
         if (action.do !== 'reconfigure') return action.do !== 'step down' || ordinal >= target.members
         if (numbers === undefined || own.is !== 'member' || own.state !== 'primary') return false

@@ -1,12 +1,12 @@
 // The agent of MongoDB against servers that speak its protocol: the driver is the real one, the servers are made up.
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pino from 'pino'
 import t, { type Test } from 'tap'
 import type { EngineAgent, Step } from '../../hooks/agent/agent.ts'
 import { agentOf, makeAgent } from '../../hooks/agent/mongodb/agent.ts'
+import { freePort } from '../kinds/database/shells.ts'
 import { type Mongods, startMongods } from './replicaset.ts'
 
 interface Pods {
@@ -79,24 +79,13 @@ async function pods(t: Test, count: number): Promise<Pods> {
   return made
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
-
 const membersOf = ({ mongods }: Pods, number: number) =>
   mongods.all[number]?.config?.members.map(({ _id }) => _id) ?? []
 
 t.test('three fresh servers become one replica set', async (t) => {
   const set = await pods(t, 3)
   set.want(3)
-  const first = await set.look(0)
+  const first = await set.looks(0, /^in no replica set/)
   t.equal(first.role, undefined, 'nobody has a role before')
   t.equal(await set.probe(0, '/alive'), 200)
   t.equal(await set.probe(0, '/ready'), 503)
@@ -104,9 +93,9 @@ t.test('three fresh servers become one replica set', async (t) => {
   t.same(membersOf(set, 0), [0, 1, 2])
   t.same(set.mongods.changes, ['0 replSetInitiate', '0 createUser', '0 replSetReconfig', '0 replSetReconfig'])
   t.same([...(set.mongods.all[0]?.users ?? [])], [['root', 'first']])
-  const { role, others } = await set.look(0)
+  const { role, others } = await set.looks(0, /^PRIMARY/)
   t.same({ role, others }, { role: 'primary', others: ['orders-1', 'orders-2'] })
-  t.equal((await set.look(2)).role, 'replica')
+  t.equal((await set.looks(2, /^SECONDARY/)).role, 'replica')
   t.equal(await set.probe(2, '/ready'), 200)
 })
 
@@ -118,7 +107,7 @@ t.test('agents that begin anew begin nothing twice', async (t) => {
   await set.restart()
   await set.until('three members', () => membersOf(set, 2).length === 3)
   await set.restart()
-  for (let times = 0; times < 3; times++) await set.look(0)
+  for (let times = 0; times < 3; times++) await set.looks(0, /^PRIMARY/)
   t.same(set.mongods.changes, ['0 replSetInitiate', '0 createUser', '0 replSetReconfig', '0 replSetReconfig'])
 })
 
@@ -126,12 +115,12 @@ t.test('a database that was alone keeps its users, and other pods are added as t
   const set = await pods(t, 3)
   const [first, second, third] = set.mongods.all
   first?.users.set('root', 'first')
-  Object.assign(second ?? {}, { running: false })
+  await set.mongods.stop(second)
   set.want(3, true)
   await set.until('those that answer', () => membersOf(set, 0).length === 2)
   t.same(membersOf(set, 0), [0, 2])
   t.equal(third?.users, first?.users)
-  Object.assign(second ?? {}, { running: true })
+  await set.mongods.start(second)
   await set.until('the one that came later', () => membersOf(set, 0).length === 3)
   t.notOk(set.mongods.changes.includes('0 createUser'))
 })
@@ -170,7 +159,7 @@ t.test('to scale in, a primary that has to go steps down, and one after another 
   await set.until('one member', () => membersOf(set, 0).length === 1)
   t.same(membersOf(set, 0), [0])
   t.same(set.mongods.changes.slice(4), ['2 replSetStepDown', '0 replSetReconfig', '0 replSetReconfig'])
-  t.equal((await set.look(2)).role, undefined, 'who has left has no role')
+  t.equal((await set.looks(2, /^in no replica set/)).role, undefined, 'who has left has no role')
   set.want(3, true)
   await set.until('they are back', () => membersOf(set, 0).length === 3)
   t.same(membersOf(set, 0), [0, 1, 2])

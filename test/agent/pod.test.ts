@@ -17,6 +17,7 @@ interface Seen {
 const { cert, key } = await makeCertificates('api')
 const seen: Seen[] = []
 let status = 200
+let answer: object = {}
 const server = createServer({ cert, key }, (request, response) => {
   let text = ''
   request.on('data', (chunk) => {
@@ -25,9 +26,9 @@ const server = createServer({ cert, key }, (request, response) => {
   request.on('end', () => {
     const { method, url, headers } = request
     const { 'content-type': type, authorization } = headers
-    seen.push({ method, path: url, type, token: authorization, body: JSON.parse(text) })
+    seen.push({ method, path: url, type, token: authorization, body: text === '' ? undefined : JSON.parse(text) })
     response.writeHead(status, { 'content-type': 'application/json' })
-    response.end('{}')
+    response.end(JSON.stringify(answer))
   })
 })
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -90,6 +91,28 @@ t.test('another pod is demoted only where it is the primary', async (t) => {
   })
   status = 403
   await t.rejects(pods.demote('db-1'), { message: /answered 403/ })
+})
+
+t.test('a pod whose containers are well and that is not ready is given up', async (t) => {
+  const pods = podsOf(access)
+  const saying = (conditions: Record<string, string>) => {
+    answer = { status: { conditions: Object.entries(conditions).map(([type, status]) => ({ type, status })) } }
+  }
+  saying({ Ready: 'True', ContainersReady: 'True' })
+  t.equal(await pods.givenUp(), false)
+  t.equal(await pods.isReady('db-1'), true)
+  t.match(seen, [
+    { method: 'GET', path: '/api/v1/namespaces/shop/pods/db-0' },
+    { path: '/api/v1/namespaces/shop/pods/db-1' },
+  ])
+  saying({ Ready: 'False', ContainersReady: 'False' })
+  t.equal(await pods.givenUp(), false, 'it is not ready by itself')
+  saying({ Ready: 'False', ContainersReady: 'True' })
+  t.equal(await pods.givenUp(), true)
+  t.equal(await pods.isReady('db-1'), false)
+  status = 404
+  answer = {}
+  t.equal(await pods.isReady('db-1'), false, 'nor is one that is not there')
 })
 
 t.test('another authority is not believed, and an error holds no token', async (t) => {

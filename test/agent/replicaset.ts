@@ -14,7 +14,6 @@ export interface Mongod {
   readonly number: number
   /** Where its own pod's agent reaches it. */
   readonly local: string
-  running: boolean
   /** Takes connections and answers nothing. */
   frozen: boolean
   /** Name and password. */
@@ -25,11 +24,13 @@ export interface Mongod {
 
 export interface Mongods {
   readonly all: readonly Mongod[]
-  /** What a pod's server is called, with {} for its number. */
-  readonly address: string
   host(number: number): string
   /** Commands that changed something, in their order: `0 replSetInitiate`. */
   readonly changes: string[]
+  /** Of one that was stopped. */
+  start(mongod: Mongod | undefined): Promise<void>
+  /** Nobody listens there any more. */
+  stop(mongod: Mongod | undefined): Promise<void>
   close(): Promise<void>
 }
 
@@ -39,26 +40,29 @@ const host = (number: number) => `127.0.0.1${number}`
 /** Starts `count` servers, of which none is in a replica set or has a user. */
 export async function startMongods(count: number, port: number): Promise<Mongods> {
   const changes: string[] = []
-  const ends: (() => Promise<void>)[] = []
-  const address = `127.0.0.1{}:${port}`
-  const all: Mongod[] = []
-  for (let number = 0; number < count; number++) {
-    const mongod: Mongod = {
-      ...{ number, local: `127.0.0.2${number}:${port}`, running: true, frozen: false },
-      ...{ users: new Map<string, string>(), config: undefined, state: 'startup' as const },
-    }
-    all.push(mongod)
-    const answer = (local: boolean) => (command: Document, session: Session) =>
-      mongod.frozen || !mongod.running ? undefined : respond({ mongod, all, changes, local, port }, command, session)
-    ends.push(await serve(host(number), port, answer(false)), await serve(`127.0.0.2${number}`, port, answer(true)))
+  const all = Array.from({ length: count }, (_, number): Mongod => {
+    const users = new Map<string, string>()
+    return { number, local: `127.0.0.2${number}:${port}`, frozen: false, users, config: undefined, state: 'startup' }
+  })
+  const running = new Map<Mongod, (() => Promise<void>)[]>()
+  const stop = async (mongod: Mongod | undefined) => {
+    const ends = mongod === undefined ? [] : (running.get(mongod) ?? [])
+    await Promise.all(ends.map((end) => end()))
   }
+  const start = async (mongod: Mongod | undefined) => {
+    if (mongod === undefined) return
+    const answer = (local: boolean) => (command: Document, session: Session) =>
+      mongod.frozen ? undefined : respond({ mongod, all, changes, local, port }, command, session)
+    running.set(mongod, [
+      await serve(host(mongod.number), port, answer(false)),
+      await serve(`127.0.0.2${mongod.number}`, port, answer(true)),
+    ])
+  }
+  for (const mongod of all) await start(mongod)
   return {
-    all,
-    address,
-    host: (number) => `${host(number)}:${port}`,
-    changes,
+    ...{ all, changes, start, stop, host: (number) => `${host(number)}:${port}` },
     close: async () => {
-      await Promise.all(ends.map((end) => end()))
+      await Promise.all(all.map(stop))
     },
   }
 }
@@ -172,7 +176,7 @@ function reconfigure({ mongod, all, port }: Place, next: Config): void {
 }
 
 function stepDown({ mongod, all }: Place): void {
-  const heir = all.find((one) => one !== mongod && one.running && one.config !== undefined && one.state === 'secondary')
+  const heir = all.find((one) => one !== mongod && one.config !== undefined && one.state === 'secondary')
   if (heir === undefined) throw new Refusal(262, 'no electable secondaries caught up')
   mongod.state = 'secondary'
   heir.state = 'primary'

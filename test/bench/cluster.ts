@@ -28,9 +28,9 @@ export async function benchCluster(
   try {
     const runs: { operator: Run[]; client: Run[] } = { operator: [], client: [] }
     const operator = async () => {
-      const { namespace, ...run } = await runOperator(cluster, workload, count, 300)
+      const { namespaces, ...run } = await runOperator(cluster, workload, count, 300)
       runs.operator.push(run)
-      return namespace
+      return namespaces
     }
     let from = await operator()
     // The first round warms up: informers, caches and compilers.

@@ -1,11 +1,10 @@
 // What being measured costs a database: CPU time of its container, with its exporter asked and not asked, in turns, while it
 // has nothing to do and while it works. On the nodes of test/node, so it needs Linux and root.
-import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { createNodeCluster, type NodeCluster } from '../node/cluster.ts'
-import { obstacleToOwnNodes } from '../node/requirements.ts'
+import type { NodeCluster } from '../node/cluster.ts'
 import { database, databaseAt, untilPhase } from '../scenarios/database.ts'
 import { median } from './measure.ts'
+import { withNodes } from './nodes.ts'
 import type { Section } from './report.ts'
 
 /** Seconds: as often as the goal has it, "under 5 s". */
@@ -39,19 +38,8 @@ const engines: readonly Engine[] = [
   },
 ]
 
-export async function benchExporter(): Promise<Section> {
-  const reason = obstacleToOwnNodes()
-  if (reason !== undefined) throw new Error(reason)
-  const root = join(import.meta.dirname, '..', '..')
-  const cluster = await createNodeCluster({
-    hook: {
-      command: process.execPath,
-      args: [join(root, 'hooks/main.ts'), 'serve', '--auth=none', '--ephemeral-credential-keys'],
-    },
-    manifests: ['crds', 'metacontroller', 'deploy/generated/rbac'].map((name) => join(root, name)),
-    faults: false,
-  })
-  try {
+export function benchExporter(): Promise<Section> {
+  return withNodes(1, async (cluster) => {
     const results = []
     for (const engine of engines) results.push({ engine, ...(await measure(cluster, engine)) })
     return {
@@ -86,9 +74,7 @@ export async function benchExporter(): Promise<Section> {
         sense: 'at most',
       })),
     }
-  } finally {
-    await cluster.stop()
-  }
+  })
 }
 
 /** Per cent of `cores` that scrapes take which cost so many milliseconds each. */

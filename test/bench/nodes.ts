@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NodeCluster } from '../node/cluster.ts'
-import { obstacle } from '../node/requirements.ts'
+import { obstacleToOwnNodes } from '../node/requirements.ts'
 import { startSuite } from '../node/suite.ts'
 
 /** Runs `use` on a cluster of so many nodes with the suite, and ends it. */
 export async function withNodes<T>(nodes: number, use: (cluster: NodeCluster) => Promise<T>): Promise<T> {
-  const reason = obstacle()
+  const reason = obstacleToOwnNodes()
   if (reason !== undefined) throw new Error(reason)
   const folder = mkdtempSync(join(tmpdir(), 'operator-hooks-bench-'))
   try {

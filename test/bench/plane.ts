@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseAllDocuments } from 'yaml'
+import { resumption } from '../../hooks/decorators/resumption/index.ts'
 import { type Composite, parentType } from '../../hooks/sdk/definition.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { type ControlPlaneCluster, createControlPlaneCluster } from '../cluster/cluster.ts'
@@ -22,6 +23,8 @@ export interface Workload {
   readonly variants: number
   /** The condition that says of a parent that all is done. */
   readonly until: string
+  /** How many namespaces they are spread over: one unless given. */
+  readonly namespaces?: number
 }
 
 /** Databases, suspended: no pod runs, so that what is measured is the operator's work and not that of the nodes. */
@@ -55,14 +58,17 @@ export function startCluster(
   { definition }: Workload,
   resyncPeriodSeconds = 3600,
 ): Promise<ControlPlaneCluster> {
-  const manifests = manifestsOf([definition]).flatMap((object) => {
+  const manifests = manifestsOf([definition, resumption]).flatMap((object) => {
     if (object.kind === 'CompositeController') return [withResyncPeriod(object, resyncPeriodSeconds)]
     return object.kind === 'CustomResourceDefinition' ? [object, plainCrd(object, definition.plural)] : [object]
   })
+  // Where resumption keeps its Lease.
+  manifests.unshift({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'operator-hooks' } })
   const args = [image.bundle, 'serve', '--auth=none', '--ephemeral-credential-keys']
   return createControlPlaneCluster({
     hook: { command: process.execPath, args, env: image.env },
     manifests,
+    longestResyncSeconds: Number.POSITIVE_INFINITY,
     faults: false,
     metacontrollerFlags,
   })
@@ -87,16 +93,16 @@ export async function runOperator(
   workload: Workload,
   count: number,
   seconds: number,
-): Promise<Run & { namespace: string }> {
+): Promise<Run & { namespaces: Namespaces }> {
   const { definition, parent } = workload
-  const namespace = await newNamespace(cluster, definition.plural)
+  const namespaces = await newNamespaces(cluster, workload, definition.plural)
   const run = await timed(cluster, async () => {
     await inParallel(count, async (index) => {
-      await cluster.create(parent(namespace, index))
+      await cluster.create(parent(namespaces(index), index))
     })
-    await untilEach(cluster, workload, namespace, count, seconds)
+    await untilEach(cluster, workload, namespaces, count, seconds)
   })
-  return { ...run, namespace, children: (await childrenIn(cluster, definition, namespace)).length }
+  return { ...run, namespaces, children: (await childrenIn(cluster, definition, namespaces.all)).length }
 }
 
 /**
@@ -106,22 +112,23 @@ export async function runOperator(
 export async function runPlainClient(
   cluster: ControlPlaneCluster,
   workload: Workload,
-  from: string,
+  from: Namespaces,
   count: number,
-  afterwards: (namespace: string) => Promise<void> = async () => {},
+  afterwards: (namespaces: Namespaces) => Promise<void> = async () => {},
 ): Promise<Run> {
   const { definition, variants } = workload
   const { apiVersion, kind } = parentType(definition)
-  const namespace = await newNamespace(cluster, 'plain')
-  const all = await childrenIn(cluster, definition, from)
+  const namespaces = await newNamespaces(cluster, workload, 'plain')
+  const all = await childrenIn(cluster, definition, from.all)
   const templates = await Promise.all(
     Array.from({ length: variants }, async (_, index) => {
-      const parent = await cluster.get({ apiVersion, kind, namespace: from, name: workload.name(index) })
+      const namespace = from(index)
+      const parent = await cluster.get({ apiVersion, kind, namespace, name: workload.name(index) })
       if (parent === undefined) throw new Error(`there is no ${kind} ${index} to copy`)
       const { name = '', uid = '' } = parent.metadata
       const own = all.filter(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.uid === uid))
       const text = JSON.stringify({ parent: asNew(parent), children: own.map(asNew), status: parent.status })
-      return { name, uid, text: text.replaceAll(`"${from}"`, `"${namespace}"`).replaceAll(apiVersion, plain) }
+      return { namespace, name, uid, text: text.replaceAll(apiVersion, plain) }
     }),
   )
   let children = 0
@@ -130,7 +137,9 @@ export async function runPlainClient(
       const template = templates[index % templates.length]
       if (template === undefined) throw new Error('there is no template')
       const name = workload.name(index)
-      const copy = JSON.parse(template.text.replaceAll(template.name, name)) as Copy
+      const namespace = namespaces(index)
+      const text = template.text.replaceAll(`"${template.namespace}"`, `"${namespace}"`)
+      const copy = JSON.parse(text.replaceAll(template.name, name)) as Copy
       const { metadata } = await cluster.create(copy.parent)
       const owned = JSON.stringify(copy.children).replaceAll(template.uid, metadata.uid ?? '')
       for (const child of JSON.parse(owned) as KubernetesObject[]) {
@@ -139,7 +148,7 @@ export async function runPlainClient(
       }
       await cluster.patch({ apiVersion: plain, kind, namespace, name }, { status: copy.status }, 'status')
     })
-    await afterwards(namespace)
+    await afterwards(namespaces)
   })
   return { ...run, children }
 }
@@ -178,13 +187,13 @@ export async function timed(cluster: ControlPlaneCluster, work: () => Promise<vo
 export async function untilEach(
   cluster: ControlPlaneCluster,
   { definition, name, until: condition }: Workload,
-  namespace: string,
+  namespaces: Namespaces,
   count: number,
   seconds: number,
 ): Promise<void> {
   const deadline = performance.now() + seconds * 1000
   for (let index = 0; index < count; index++) {
-    const reference = { ...parentType(definition), namespace, name: name(index) }
+    const reference = { ...parentType(definition), namespace: namespaces(index), name: name(index) }
     const left = (deadline - performance.now()) / 1000
     await cluster.until(
       `${condition} of ${reference.name}`,
@@ -203,8 +212,24 @@ export function total(cpu: Cpu): number {
   return Object.values(cpu).reduce((sum, one) => sum + one, 0)
 }
 
+/** The namespace of each parent, in turns, and all of them. */
+export interface Namespaces {
+  (index: number): string
+  readonly all: readonly string[]
+}
+
+export async function newNamespaces(
+  cluster: ControlPlaneCluster,
+  { namespaces = 1 }: Workload,
+  hint: string,
+): Promise<Namespaces> {
+  const all: string[] = []
+  for (let made = 0; made < namespaces; made++) all.push(await newNamespace(cluster, hint))
+  return Object.assign((index: number) => all[index % all.length] ?? '', { all })
+}
+
 /** A namespace in which pods and service accounts can be made at once. */
-export async function newNamespace(cluster: ControlPlaneCluster, hint: string): Promise<string> {
+async function newNamespace(cluster: ControlPlaneCluster, hint: string): Promise<string> {
   const namespace = await cluster.namespace(hint)
   const account = { apiVersion: 'v1', kind: 'ServiceAccount', namespace, name: 'default' }
   await cluster.until('the default service account', () => cluster.get(account))
@@ -244,13 +269,16 @@ async function requestsOf(cluster: ControlPlaneCluster): Promise<Record<string, 
   return sums
 }
 
-/** Every object of the namespace that a parent of the kind owns. */
+/** Every object of these namespaces that a parent of the kind owns. */
 async function childrenIn(
   cluster: ControlPlaneCluster,
   { children, kind }: Composite,
-  namespace: string,
+  namespaces: readonly string[],
 ): Promise<KubernetesObject[]> {
-  const lists = await Promise.all(children.map((type) => cluster.list(type, { namespace })))
+  const lists: KubernetesObject[][] = []
+  for (const namespace of namespaces) {
+    lists.push(...(await Promise.all(children.map((type) => cluster.list(type, { namespace })))))
+  }
   return lists.flat().filter(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.kind === kind))
 }
 

@@ -3,7 +3,7 @@
 // server keeps them.
 import { definitions } from '../../hooks/kinds/index.ts'
 import { createCredentials } from '../../hooks/sdk/credentials.ts'
-import { type Composite, hookName } from '../../hooks/sdk/definition.ts'
+import { type Composite, hookName, parentType } from '../../hooks/sdk/definition.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import type { CompositeRequest } from '../../hooks/sdk/wire.ts'
 import { createServer } from '../../hooks/server/index.ts'
@@ -33,7 +33,16 @@ export const environment = {
 }
 
 /** The requests of so many Databases, a third of them of each engine. */
-export async function recordRequests(count: number): Promise<RecordedRequest[]> {
+export function recordRequests(count: number): Promise<RecordedRequest[]> {
+  return recordSettled(databaseDefinition(), fullDatabase, count)
+}
+
+/** The requests of parents of one kind that are ready and need nothing. */
+export async function recordSettled(
+  definition: Composite,
+  parent: (namespace: string, index: number) => KubernetesObject,
+  count: number,
+): Promise<RecordedRequest[]> {
   const latest = new Map<string, { path: string; body: string }>()
   const simulator = createSimulator({
     metacontroller: false,
@@ -48,20 +57,20 @@ export async function recordRequests(count: number): Promise<RecordedRequest[]> 
     },
   })
   const app = await createServer({
-    definitions: [databaseDefinition()],
+    definitions: [definition],
     environment,
     authentication: 'none',
     now: () => new Date(simulator.clock.now()),
   })
   try {
-    for (const object of manifestsOf([databaseDefinition()])) await simulator.apply(object)
+    for (const object of manifestsOf([definition])) await simulator.apply(object)
     const namespace = await simulator.namespace('shop')
     simulator.metacontroller.start()
     await simulator.pass(1)
-    for (let index = 0; index < count; index++) await simulator.apply(fullDatabase(namespace, index))
+    for (let index = 0; index < count; index++) await simulator.apply(parent(namespace, index))
     await simulator.until(
-      'all Databases are ready',
-      async () => (await simulator.list({ apiVersion: 'example.com/v1', kind: 'Database' })).every(isReady),
+      `every ${definition.kind} is ready`,
+      async () => (await simulator.list(parentType(definition))).every(isReady),
       600,
     )
     // The requests of a resync, by when nothing moves any more.

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import {
   databases as databaseWorkload,
   inParallel,
-  newNamespace,
+  newNamespaces,
   shippedFlags,
   startCluster,
   timed,
@@ -20,18 +20,18 @@ export async function benchResync(
   const workload = databaseWorkload()
   const cluster = await startCluster(image, shippedFlags(), workload)
   try {
-    const namespace = await newNamespace(cluster, 'resync')
+    const namespaces = await newNamespaces(cluster, workload, 'resync')
     await inParallel(databases, async (index) => {
-      await cluster.create(workload.parent(namespace, index))
+      await cluster.create(workload.parent(namespaces(index), index))
     })
-    await untilEach(cluster, workload, namespace, databases, 300)
+    await untilEach(cluster, workload, namespaces, databases, 300)
     const window = async () => {
-      const before = await calls(await cluster.hook.metrics())
+      const before = syncs(await cluster.hook.metrics())
       const { cpu, requests } = await timed(cluster, () => wait(windowSeconds * 1000))
       const puts = Object.keys(requests).filter((name) => /^(PUT|PATCH|POST|DELETE) databases/.test(name))
       return {
         cpu,
-        calls: (await calls(await cluster.hook.metrics())) - before,
+        calls: syncs(await cluster.hook.metrics()) - before,
         gets: requests['GET databases'] ?? 0,
         puts: puts.reduce((sum, name) => sum + (requests[name] ?? 0), 0),
       }
@@ -46,12 +46,12 @@ export async function benchResync(
     // Metacontroller starts the controller anew, which syncs every parent once.
     await wait(10_000)
     const busy = await window()
-    const syncs = busy.calls - still.calls
+    const asked = busy.calls - still.calls
     const components = ['kube-apiserver', 'etcd', 'metacontroller', 'hook']
-    const milliseconds = (name: string) => (1000 * ((busy.cpu[name] ?? 0) - (still.cpu[name] ?? 0))) / syncs
+    const milliseconds = (name: string) => (1000 * ((busy.cpu[name] ?? 0) - (still.cpu[name] ?? 0))) / asked
     return {
       name: 'resync',
-      about: `${databases} unchanged Databases, looked at every ${periodSeconds} s for ${windowSeconds} s (${syncs} syncs), less what the same window takes without (${still.calls} syncs). Metacontroller 1.5 knows no ETag: the hook answers each anew. It also takes the integers of an answered status for other than the stored ones and puts the status each time; the API server finds it unchanged and stores nothing.`,
+      about: `${databases} unchanged Databases, looked at every ${periodSeconds} s for ${windowSeconds} s (${asked} syncs), less what the same window takes without (${still.calls} syncs). Metacontroller 1.5 knows no ETag: the hook answers each anew. It also takes the integers of an answered status for other than the stored ones and puts the status each time; the API server finds it unchanged and stores nothing.`,
       tables: [
         {
           title: 'CPU milliseconds for one sync of an unchanged Database',
@@ -62,8 +62,8 @@ export async function benchResync(
           title: 'Requests to the API server for one sync of an unchanged Database',
           columns: ['', 'requests'],
           rows: [
-            ['GET of the parent', (busy.gets - still.gets) / syncs],
-            ['PUT of a status that is stored already', (busy.puts - still.puts) / syncs],
+            ['GET of the parent', (busy.gets - still.gets) / asked],
+            ['PUT of a status that is stored already', (busy.puts - still.puts) / asked],
           ],
         },
       ],
@@ -74,7 +74,8 @@ export async function benchResync(
   }
 }
 
-async function calls(metrics: string): Promise<number> {
+/** How often a sync hook was called since the service started. */
+export function syncs(metrics: string): number {
   const lines = metrics.split('\n').filter((line) => /^operator_hooks_requests_total\{.*hook="sync"/.test(line))
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
 }

@@ -3,7 +3,10 @@ import { definitions } from '../../hooks/kinds/index.ts'
 import { type Composite, hookName } from '../../hooks/sdk/definition.ts'
 import type { Workload } from './plane.ts'
 
-/** WebApps with one pod each, and all that is on by default beside it; done when the pod is ready. */
+/**
+ * WebApps with one pod each, and all that is on by default beside it, in the namespaces of some teams; done when the pod is
+ * ready.
+ */
 export function webapps(): Workload {
   return {
     definition: webappDefinition(),
@@ -24,6 +27,7 @@ export function webapps(): Workload {
       },
     }),
     variants: 1,
+    namespaces: 20,
     until: 'Ready',
   }
 }

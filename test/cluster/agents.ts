@@ -3,7 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { replicationLabel, roleLabel } from '../../hooks/sdk/roles.ts'
-import { changedRoles, replicatedBy } from '../../hooks/simulator/standins/agents.ts'
+import { changedRoles, configurationOf, membersIn, replicatedBy } from '../../hooks/simulator/standins/agents.ts'
 import { type Client, isApiError } from './client.ts'
 
 /** Looks twice a second, until `stop`. */
@@ -28,11 +28,15 @@ async function assign(client: Client): Promise<void> {
   const pods = await client.list({ apiVersion: 'v1', kind: 'Pod' }, { labelled: replicationLabel })
   const groups = Map.groupBy(pods, (pod) => `${pod.metadata.namespace}/${replicatedBy(pod)}`)
   for (const group of groups.values()) {
-    for (const [pod, role] of changedRoles(group)) await label(client, pod, role)
+    const [first] = group
+    const set = first && replicatedBy(first)
+    if (set === undefined) continue
+    const members = membersIn(await client.get(configurationOf(set, first?.metadata.namespace)))
+    for (const [pod, role] of changedRoles(group, members)) await label(client, pod, role)
   }
 }
 
-async function label(client: Client, { metadata }: KubernetesObject, role: string): Promise<void> {
+async function label(client: Client, { metadata }: KubernetesObject, role: string | null): Promise<void> {
   const reference = { apiVersion: 'v1', kind: 'Pod', namespace: metadata.namespace ?? '', name: metadata.name ?? '' }
   try {
     await client.patch(reference, { metadata: { labels: { [roleLabel]: role } } })

@@ -16,6 +16,8 @@ export interface ControlPlaneClusterOptions extends ControlPlaneOptions {
   readonly hook: HookCommand
   /** CRDs, controllers and Metacontroller's permissions: folders of YAML, or objects. See installSuite. */
   readonly manifests: readonly (string | KubernetesObject)[]
+  /** See installSuite. */
+  readonly longestResyncSeconds?: number
   /** `pass(s)` really waits s × this many seconds, `until` not longer; default 1. */
   readonly secondsPerSecond?: number
 }
@@ -60,7 +62,11 @@ export async function clusterOn(
     // Metacontroller last: a controller whose kind or hook is missing at first would be retried only later.
     const [, installed] = await Promise.all([
       hook.start(),
-      installSuite(controlPlane.client, { manifests: options.manifests, hookUrl: hook.calledAt }),
+      installSuite(controlPlane.client, {
+        manifests: options.manifests,
+        hookUrl: hook.calledAt,
+        ...(options.longestResyncSeconds !== undefined && { longestResyncSeconds: options.longestResyncSeconds }),
+      }),
     ])
     await controlPlane.metacontroller.start()
     return clusterOf(controlPlane, hook, installed, options, stop)

@@ -7,7 +7,7 @@ import t from 'tap'
 import { definitions } from '../../hooks/kinds/index.ts'
 import { endOf, stories } from '../scenarios/stories.ts'
 import { createSimulatedCluster } from '../simulator/cluster.ts'
-import { manifestsOf, serviceOf } from '../simulator/service.ts'
+import { manifestsOf, resyncedOften, serviceOf } from '../simulator/service.ts'
 import { createControlPlaneCluster } from './cluster.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -22,7 +22,10 @@ const controlPlane = await createControlPlaneCluster({
   faults: false,
 })
 t.teardown(() => controlPlane.stop())
-const simulated = await createSimulatedCluster({ hook: serviceOf(definitions), manifests: manifestsOf(definitions) })
+const simulated = await createSimulatedCluster({
+  hook: serviceOf(definitions),
+  manifests: manifestsOf(resyncedOften(definitions)),
+})
 t.teardown(() => simulated.close())
 
 for (const story of stories) {

@@ -11,6 +11,11 @@ export interface Suite {
   readonly manifests: readonly (string | KubernetesObject)[]
   /** Where Metacontroller reaches the hook service: the base of every webhook's URL, without a trailing slash. */
   readonly hookUrl: string
+  /**
+   * CompositeControllers look at what has not changed at least this often: 30 s unless given. What is generated is longer
+   * than a test can wait for what Metacontroller 1.5 is not told of, or to see that a look changes nothing.
+   */
+  readonly longestResyncSeconds?: number
 }
 
 /**
@@ -19,7 +24,10 @@ export interface Suite {
  * Metacontroller anything, it becomes a cluster administrator; likewise the hook service may then write Events.
  * Returns what it applied.
  */
-export async function installSuite(client: Client, { manifests, hookUrl }: Suite): Promise<KubernetesObject[]> {
+export async function installSuite(
+  client: Client,
+  { manifests, hookUrl, longestResyncSeconds = 30 }: Suite,
+): Promise<KubernetesObject[]> {
   const objects = manifests.flatMap((item) => (typeof item === 'string' ? folderOf(item) : [item]))
   if (!objects.some((object) => grants(object, metacontrollerUser))) objects.push(administrator)
   if (!objects.some((object) => grants(object, eventsUser))) objects.push(...eventWriter)
@@ -27,7 +35,9 @@ export async function installSuite(client: Client, { manifests, hookUrl }: Suite
     objects.filter(({ kind }) => kind === 'Namespace'),
     objects.filter(({ kind }) => kind === 'CustomResourceDefinition'),
     objects.filter(({ kind }) => !['Namespace', 'CustomResourceDefinition'].includes(kind) && !isController(kind)),
-    objects.filter(({ kind }) => isController(kind)).map((controller) => callingHere(controller, hookUrl)),
+    objects
+      .filter(({ kind }) => isController(kind))
+      .map((controller) => resyncedOften(callingHere(controller, hookUrl), longestResyncSeconds)),
   ]
   await ensureNamespaces(client, objects)
   const applied: KubernetesObject[] = []
@@ -68,6 +78,13 @@ function callingHere(controller: KubernetesObject, hookUrl: string): KubernetesO
   })
   const { endpointConfigs, ...others } = spec
   return { ...controller, spec: { ...others, hooks: Object.fromEntries(moved) } }
+}
+
+function resyncedOften(controller: KubernetesObject, longest: number): KubernetesObject {
+  const { kind, spec } = controller
+  if (kind !== 'CompositeController' || !isRecord(spec) || typeof spec.resyncPeriodSeconds !== 'number')
+    return controller
+  return { ...controller, spec: { ...spec, resyncPeriodSeconds: Math.min(spec.resyncPeriodSeconds, longest) } }
 }
 
 function grants({ kind, subjects }: KubernetesObject, user: string): boolean {

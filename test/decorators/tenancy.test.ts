@@ -6,6 +6,7 @@ import { tenancy } from '../../hooks/decorators/tenancy/index.ts'
 import { type Environment, evaluateCustomize, evaluateDecorator } from '../../hooks/sdk/evaluate.ts'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { groupKey } from '../../hooks/sdk/observed.ts'
+import { resumptionRule } from '../../hooks/sdk/resumption.ts'
 import { type DecoratorResponse, lastAppliedAnnotation, type ObservedGroups } from '../../hooks/sdk/wire.ts'
 import { environment } from '../sdk/greeting.ts'
 
@@ -286,7 +287,8 @@ t.test('the sample is right', async (t) => {
 
 t.test('what stands at the names is asked for, in the namespace itself', async (t) => {
   const controller = { apiVersion: 'metacontroller.k8s.io/v1alpha1', kind: 'DecoratorController', metadata: {} }
-  const { relatedResources } = evaluateCustomize(tenancy, { controller, parent: namespace({}) })
+  const answer = evaluateCustomize(tenancy, { controller, parent: namespace({}) })
+  const relatedResources = answer.relatedResources.filter((rule) => rule !== resumptionRule)
   t.ok(relatedResources.every(({ namespace, names, labelSelector }) => namespace === 'shop' && names && !labelSelector))
   t.strictSame(relatedResources.map(({ resource }) => resource).sort(), [
     'limitranges',

@@ -10,12 +10,17 @@ export interface NodeBinaries {
   readonly containerd: string
   readonly coredns: string
   readonly localPathProvisioner: string
-  readonly metricsServer: string
   readonly rclone: string
   readonly versitygw: string
   /** The client that watches databases fail over: go/witness. */
   readonly witness: string
 }
+
+/** metrics-server: the folder with the binary. Found or built; for tests that ask for metrics of pods alone. */
+export const ensureMetricsServer = () =>
+  ensureBuilt(
+    recipe('metrics-server', 'sigs.k8s.io/metrics-server', ['sigs.k8s.io/metrics-server/cmd/metrics-server'], 3),
+  )
 
 /** kube-state-metrics: the folder with the binary. Found or built; for tests of what is monitored alone. */
 export const ensureKubeStateMetrics = () =>
@@ -31,7 +36,6 @@ export async function ensureNodeBinaries(): Promise<NodeBinaries> {
     versitygw: await ensureBuilt(recipes.versitygw),
     rclone: await ensureBuilt(recipes.rclone),
     witness: await ensureBuilt(recipes.witness),
-    metricsServer: await ensureBuilt(recipes.metricsServer),
   }
 }
 
@@ -54,12 +58,6 @@ const recipes = {
     'local-path-provisioner',
     'github.com/rancher/local-path-provisioner',
     ['github.com/rancher/local-path-provisioner'],
-    3,
-  ),
-  metricsServer: recipe(
-    'metrics-server',
-    'sigs.k8s.io/metrics-server',
-    ['sigs.k8s.io/metrics-server/cmd/metrics-server'],
     3,
   ),
   rclone: recipe('rclone', 'github.com/rclone/rclone', ['.'], 3),

@@ -11,6 +11,7 @@ if (reason !== undefined) {
   t.test('databases in real pods', { skip: reason }, async () => {})
 } else {
   const cluster = await suiteOnNodes(t)
+  const needsStore = cluster.s3.endpoint === '' ? { skip: 'no object store was given' } : {}
   t.test("images keep the official images' contract of environment and first start", async (t) => {
     const namespace = await cluster.namespace('images')
     const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${namespace}`, ...args)
@@ -71,6 +72,19 @@ if (reason !== undefined) {
       await cluster.create(s3Secret(namespace))
       await cluster.create(client(namespace, engine))
       const asApp = (statement: string) => kubectl('exec', 'client', '--', 'bash', '-c', engine.app, 'bash', statement)
+
+      const restored = async (pod: KubernetesObject, name: string) => {
+        await cluster.create(pod)
+        await cluster.until(
+          `Pod/${name} has succeeded`,
+          async () => {
+            const phase = await kubectl('get', 'pod', name, '-ojsonpath={.status.phase}')
+            if (phase === 'Failed') throw new Error(await kubectl('logs', name, '--all-containers'))
+            return phase === 'Succeeded'
+          },
+          120,
+        )
+      }
 
       await t.test('becomes Ready under "restricted" pod security', async () => {
         await cluster.patch(
@@ -159,7 +173,7 @@ if (reason !== undefined) {
         await untilLoggedIn()
       })
 
-      await t.test('a backup goes to S3, and a lost row comes back from there', async (t) => {
+      await t.test('a backup goes to S3, and a lost row comes back from there', needsStore, async (t) => {
         await kubectl('create', 'job', 'by-hand', '--from=cronjob/db-backup')
         // What its pod told is in the status of the DatabaseBackup that the Database made.
         const backup = await untilEnded(databaseBackupAt(namespace, 'db-backup'), 'by-hand')
@@ -168,30 +182,43 @@ if (reason !== undefined) {
         t.ok(Number(size) > 0, 'it is of some size')
         await asApp('DROP TABLE notes')
         await t.rejects(asApp('SELECT text FROM notes'))
-        await cluster.create(restore(namespace, engine, String(name)))
-        await cluster.until(
-          'it is restored',
-          async () => {
-            const phase = await kubectl('get', 'pod', 'restore', '-ojsonpath={.status.phase}')
-            if (phase === 'Failed') throw new Error(await kubectl('logs', 'restore', '--all-containers'))
-            return phase === 'Succeeded'
-          },
-          120,
-        )
+        await restored(restore(namespace, engine, String(name)), 'restore')
         t.equal(await asApp('SELECT text FROM notes'), 'first\n')
       })
 
-      await t.test('a backup that is taken once is read back, and restored into a scratch server', async () => {
-        await cluster.apply({
-          apiVersion: 'example.com/v1',
-          kind: 'DatabaseBackup',
-          metadata: { namespace, name: 'once' },
-          spec: { databaseRef: { name: 'db' }, destination: { s3: s3() }, verify: true },
-        })
-        const once = databaseBackupAt(namespace, 'once')
-        await untilEnded(once, 'once-once')
-        await untilCondition(cluster, once, 'Verified', 'True', 'Restored')
-      })
+      await t.test(
+        'an encrypted backup is read back, restored into a scratch server, and by hand',
+        needsStore,
+        async (t) => {
+          await cluster.create({
+            apiVersion: 'v1',
+            kind: 'Secret',
+            metadata: { namespace, name: 'passphrase' },
+            stringData: { passphrase },
+          })
+          await cluster.apply({
+            apiVersion: 'example.com/v1',
+            kind: 'DatabaseBackup',
+            metadata: { namespace, name: 'once' },
+            spec: {
+              databaseRef: { name: 'db' },
+              destination: { s3: s3() },
+              encryption: { secretName: 'passphrase' },
+              verify: true,
+            },
+          })
+          const once = databaseBackupAt(namespace, 'once')
+          const { name, encrypted } = await untilEnded(once, 'once-once')
+          t.equal(encrypted, true)
+          await untilCondition(cluster, once, 'Verified', 'True', 'Restored')
+          await asApp("UPDATE notes SET text = 'changed'")
+          await restored(restore(namespace, engine, String(name), 'sealed'), 'restore-sealed')
+          t.equal(await asApp('SELECT text FROM notes'), 'first\n')
+          // What lies there begins as rclone's encrypted files do, and not as a dump: https://rclone.org/crypt/#file-formats
+          await restored(look(namespace, `${name}.sealed`), 'look')
+          t.match(await kubectl('logs', 'look'), /^RCLONE/)
+        },
+      )
     })
   }
 
@@ -228,7 +255,7 @@ if (reason !== undefined) {
       version,
       resources,
       monitoring: { enabled: true },
-      backup: { enabled: true, schedule: '0 0 1 1 *', destination: { s3: s3() } },
+      ...(cluster.s3.endpoint && { backup: { enabled: true, schedule: '0 0 1 1 *', destination: { s3: s3() } } }),
     })
   }
 
@@ -252,35 +279,15 @@ if (reason !== undefined) {
     })
   }
 
-  /** Fetches a backup from S3, and puts it into the database as its administrator. */
-  function restore(namespace: string, engine: Engine, backup: string): KubernetesObject {
-    const remote = 'RCLONE_CONFIG_STORE'
-    const fromSecret = (name: string, key: string) => ({ name, valueFrom: { secretKeyRef: { name: 's3', key } } })
-    const directory = `store:${cluster.s3.bucket}/${namespace}/db`
-    return pod(namespace, 'restore', {
-      initContainers: [
-        {
-          name: 'fetch',
-          image: 'rclone/rclone:1.71.0',
-          command: ['rclone', 'copyto', `${directory}/${backup}`, '/work/backup'],
-          env: [
-            { name: `${remote}_TYPE`, value: 's3' },
-            { name: `${remote}_PROVIDER`, value: 'Other' },
-            { name: `${remote}_ENV_AUTH`, value: 'true' },
-            { name: `${remote}_ENDPOINT`, value: cluster.s3.endpoint },
-            { name: `${remote}_FORCE_PATH_STYLE`, value: 'true' },
-            { name: 'RCLONE_CA_CERT', value: '/etc/s3/ca.crt' },
-            { name: 'RCLONE_CONFIG', value: '/work/rclone.conf' },
-            { name: 'HOME', value: '/work' },
-            fromSecret('AWS_ACCESS_KEY_ID', 'access-key-id'),
-            fromSecret('AWS_SECRET_ACCESS_KEY', 'secret-access-key'),
-          ],
-          volumeMounts: [
-            { name: 'work', mountPath: '/work' },
-            { name: 's3', mountPath: '/etc/s3' },
-          ],
-        },
-      ],
+  /** Fetches a backup from S3, and puts it into the database as its administrator: from `sealed` where it is encrypted. */
+  function restore(
+    namespace: string,
+    engine: Engine,
+    backup: string,
+    from: 'store' | 'sealed' = 'store',
+  ): KubernetesObject {
+    return pod(namespace, from === 'sealed' ? 'restore-sealed' : 'restore', {
+      initContainers: [rclone(namespace, `rclone copyto "$(printenv FROM_${from})${backup}" /work/backup`)],
       containers: [
         {
           name: 'restore',
@@ -290,13 +297,64 @@ if (reason !== undefined) {
           volumeMounts: [{ name: 'work', mountPath: '/work' }],
         },
       ],
-      volumes: [
-        { name: 'work', emptyDir: {} },
-        { name: 's3', secret: { secretName: 's3' } },
-      ],
+      volumes: storeVolumes,
     })
   }
+
+  /** Shows how a file in the store begins. */
+  function look(namespace: string, file: string): KubernetesObject {
+    return pod(namespace, 'look', {
+      containers: [
+        rclone(namespace, `rclone copyto "$(printenv FROM_store)${file}" /work/file && head -c 6 /work/file`),
+      ],
+      volumes: storeVolumes,
+    })
+  }
+
+  /** A container with rclone, which knows the namespace's folder as FROM_store, and as FROM_sealed decrypted. */
+  function rclone(namespace: string, script: string): object {
+    const remote = 'RCLONE_CONFIG_STORE'
+    const sealed = 'RCLONE_CONFIG_SEALED'
+    const fromSecret = (name: string, key: string) => ({ name, valueFrom: { secretKeyRef: { name: 's3', key } } })
+    const folder = `store:${cluster.s3.bucket}/${namespace}/db`
+    return {
+      name: 'rclone',
+      image: 'rclone/rclone:1.71.0',
+      // As docs/database-backups.md has it.
+      command: ['sh', '-ec', `export ${sealed}_PASSWORD="$(echo "$PASSPHRASE" | rclone obscure -)"; ${script}`],
+      env: [
+        { name: `${remote}_TYPE`, value: 's3' },
+        { name: `${remote}_PROVIDER`, value: 'Other' },
+        { name: `${remote}_ENV_AUTH`, value: 'true' },
+        { name: `${remote}_ENDPOINT`, value: cluster.s3.endpoint },
+        { name: `${remote}_FORCE_PATH_STYLE`, value: 'true' },
+        { name: `${sealed}_TYPE`, value: 'crypt' },
+        { name: `${sealed}_REMOTE`, value: folder },
+        { name: `${sealed}_FILENAME_ENCRYPTION`, value: 'off' },
+        { name: `${sealed}_DIRECTORY_NAME_ENCRYPTION`, value: 'false' },
+        { name: `${sealed}_SUFFIX`, value: '.sealed' },
+        { name: 'FROM_store', value: `${folder}/` },
+        { name: 'FROM_sealed', value: 'sealed:' },
+        { name: 'PASSPHRASE', value: passphrase },
+        { name: 'RCLONE_CA_CERT', value: '/etc/s3/ca.crt' },
+        { name: 'RCLONE_CONFIG', value: '/work/rclone.conf' },
+        { name: 'HOME', value: '/work' },
+        fromSecret('AWS_ACCESS_KEY_ID', 'access-key-id'),
+        fromSecret('AWS_SECRET_ACCESS_KEY', 'secret-access-key'),
+      ],
+      volumeMounts: [
+        { name: 'work', mountPath: '/work' },
+        { name: 's3', mountPath: '/etc/s3' },
+      ],
+    }
+  }
 }
+
+const passphrase = 'a passphrase of this test'
+const storeVolumes = [
+  { name: 'work', emptyDir: {} },
+  { name: 's3', secret: { secretName: 's3' } },
+]
 
 interface Engine {
   name: string

@@ -4,7 +4,7 @@ import t from 'tap'
 import { complaints, measure } from './faults/measure.ts'
 import { faults } from './faults/scenarios.ts'
 import { worldsOn } from './faults/worlds.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
 /**
@@ -25,7 +25,7 @@ const modes = [
   { title: 'mysql', engine: 'mysql', synchronous: false, told: faults },
 ] as const
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('what befalls databases in real pods', { skip: reason }, async () => {})
 } else {

@@ -18,12 +18,11 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { mysql as mysqlEngine } from '../../hooks/kinds/database/engines/mysql.ts'
-import { postgresql as postgresqlEngine } from '../../hooks/kinds/database/engines/postgresql.ts'
+import { engines } from '../../hooks/kinds/database/engines/index.ts'
 import { thisBuild } from '../../hooks/server/build.ts'
 import { makeBundle } from '../../scripts/build.ts'
 import { ensureCached, step } from '../cluster/build.ts'
-import { ensureKubeStateMetrics, type NodeBinaries } from './build.ts'
+import { ensureKubeStateMetrics, ensureMetricsServer, type NodeBinaries } from './build.ts'
 import { digest, ensureRootfs, ensureUnpacked, packageVersion, type RootfsRecipe } from './debian.ts'
 
 export interface Image {
@@ -54,8 +53,8 @@ export const ownImages = {
   s3: 'node.test/s3:1',
   witness: 'node.test/witness:1',
   // Debian's versions of them, under the names of the official images.
-  postgresExporter: postgresqlEngine.exporter.image,
-  mysqldExporter: mysqlEngine.exporter.image,
+  postgresExporter: engines.postgresql.exporter.image,
+  mysqldExporter: engines.mysql.exporter.image,
 } as const
 
 /** The name that a Database's backup asks for; the binary is of that version (go/rclone/go.mod). */
@@ -65,6 +64,11 @@ const rcloneImage = 'rclone/rclone:1.71.0'
 export const ensurePrometheusRootfs = () =>
   // The one release of Debian that has version 3.
   ensureRootfs({ name: 'prometheus', suite: 'sid', packages: ['prometheus', 'promtool'] })
+
+/** The image of addons/metrics.yaml. */
+export async function ensureMetricsImages(): Promise<Image[]> {
+  return [await smallImage(ownImages.metricsServer, join(await ensureMetricsServer(), 'metrics-server'), {})]
+}
 
 /** The images of addons/monitoring.yaml, under the names that it asks for. */
 export async function ensureMonitoringImages(): Promise<Image[]> {
@@ -107,7 +111,6 @@ export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
     await smallImage(ownImages.tools, undefined, {}),
     await smallImage(ownImages.coredns, join(binaries.coredns, 'coredns'), {}),
     await smallImage(ownImages.localPathProvisioner, join(binaries.localPathProvisioner, 'local-path-provisioner'), {}),
-    await smallImage(ownImages.metricsServer, join(binaries.metricsServer, 'metrics-server'), {}),
     await smallImage(ownImages.s3, join(binaries.versitygw, 'versitygw'), {}),
     await smallImage(ownImages.witness, join(binaries.witness, 'witness'), { Entrypoint: ['witness'] }),
     await smallImage(rcloneImage, join(binaries.rclone, 'rclone'), { Entrypoint: ['rclone'] }),
@@ -190,7 +193,7 @@ const postgresqlAgentRecipe: RootfsRecipe = {
   packages: readFileSync(join(agentFolder, 'packages.txt'), 'utf8').trim().split('\n'),
   after: `
 mkdir /tmp/src
-${['collect.sh', 'member.py', 'demote.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
+${['collect.sh', 'member.py', 'services.py'].map(copied).join('')}sh /tmp/src/collect.sh /agent`,
 }
 
 function copied(name: string): string {

@@ -46,7 +46,7 @@ if (reason !== undefined) {
     { name: 'my', engine: 'mysql', version: versions.mysql },
   ]
 
-  t.test('databases run, are measured and backed up', { timeout: 600_000 }, async () => {
+  t.test('databases run, are measured and backed up', { timeout: 900_000 }, async () => {
     await cluster.create({
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',
@@ -65,7 +65,7 @@ if (reason !== undefined) {
         }),
       )
     }
-    for (const { name } of engines) await untilPhase(cluster, databaseAt(namespace, name), 'Running', 180)
+    for (const { name } of engines) await untilPhase(cluster, databaseAt(namespace, name), 'Running', 400)
     // A client that stays, as applications do.
     await kubectl('wait', '--for=condition=Ready', 'pod/pg-0', '--timeout=120s')
     await cluster.create(idleClient(namespace, versions.postgresql))
@@ -90,7 +90,10 @@ if (reason !== undefined) {
 
     t.test(`${name}: no alert holds`, async (t) => {
       const rules = (await rulesOf(`${name}-database`)).concat(await rulesOf(`${name}-backup-databasebackup`))
-      for (const { alert, expr } of rules) t.equal(await ask(expr), 0, `${alert}: ${expr}`)
+      for (const { alert, expr } of rules) {
+        // The volume is the machine's own disk, which may be as full as it likes.
+        if (alert !== 'DatabaseVolumeFilling') t.equal(await ask(expr), 0, `${alert}: ${expr}`)
+      }
     })
 
     t.test(`${name}: every query of the dashboard has an answer`, { timeout: 300_000 }, async (t) => {
@@ -113,8 +116,15 @@ if (reason !== undefined) {
   /** How many series a query has. */
   async function ask(query: string): Promise<number> {
     const service = '/api/v1/namespaces/monitoring/services/prometheus:web/proxy'
-    const text = await cluster.kubectl('get', '--raw', `${service}/api/v1/query?query=${encodeURIComponent(query)}`)
-    const { status, data, error } = JSON.parse(text) as { status: string; data: { result: unknown[] }; error?: string }
+    const path = `${service}/api/v1/query?query=${encodeURIComponent(query)}`
+    // It may be away for a moment where the machine is busy.
+    const answer = await cluster.until('Prometheus answers', () =>
+      cluster.controlPlane.client.request('GET', path).catch((error: { code?: number }) => {
+        if (error.code === 400 || error.code === 422) throw error
+        return undefined
+      }),
+    )
+    const { status, data, error } = answer as { status: string; data: { result: unknown[] }; error?: string }
     if (status !== 'success') throw new Error(`${query}: ${error}`)
     return data.result.length
   }

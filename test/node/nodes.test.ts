@@ -11,7 +11,7 @@ const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('real nodes', { skip: reason }, async () => {})
 } else {
-  const cluster = await startNodes({ nodes: 2 })
+  const cluster = await startNodes({ nodes: 2, metrics: true })
   t.teardown(() => cluster.stop())
   const { client, kubectl } = cluster.controlPlane
   const run = (...args: string[]) => output([kubectl, ...args])

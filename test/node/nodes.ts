@@ -11,13 +11,15 @@ import { documents } from '../cluster/manifests.ts'
 import { openWorkplace } from '../cluster/workplace.ts'
 import { ensureNodeBinaries } from './build.ts'
 import { type Authority, makeAuthority, type Signed } from './certificates.ts'
-import { type EngineVersions, ensureImages, ensureMonitoringImages } from './images.ts'
+import { type EngineVersions, ensureImages, ensureMetricsImages, ensureMonitoringImages } from './images.ts'
 import { openNetwork } from './network.ts'
 import { ensureNodeRootfs, type Node, nodeName, startNode } from './node.ts'
 
 export interface NodesOptions extends Omit<ControlPlaneOptions, 'nodes' | 'address' | 'users'> {
   /** How many nodes; default 1. */
   readonly nodes?: number
+  /** Whether metrics-server runs, without which nobody knows what pods take; default no. */
+  readonly metrics?: boolean
   /** Whether Prometheus and kube-state-metrics run, as addons/monitoring.yaml has them; default no. */
   readonly monitoring?: boolean
 }
@@ -49,7 +51,16 @@ export interface S3 {
 export async function startNodes(options: NodesOptions = {}): Promise<Nodes> {
   const binaries = await ensureNodeBinaries()
   const { all, versions } = await ensureImages(binaries)
-  const images = options.monitoring ? [...all, ...(await ensureMonitoringImages())] : all
+  const images = [
+    ...all,
+    ...(options.metrics ? await ensureMetricsImages() : []),
+    ...(options.monitoring ? await ensureMonitoringImages() : []),
+  ]
+  const addons = [
+    ...usualAddons,
+    ...(options.metrics ? ['metrics'] : []),
+    ...(options.monitoring ? ['monitoring'] : []),
+  ]
   await ensureNodeRootfs()
   const workplace = openWorkplace('operator-hooks-nodes-')
   let controlPlane: ControlPlane | undefined
@@ -78,9 +89,9 @@ export async function startNodes(options: NodesOptions = {}): Promise<Nodes> {
     const common = { workplace, network, controlPlane: plane, authority, binaries, images }
     const [nodes, s3] = await Promise.all([
       Promise.all(indices.map((index) => startNode({ ...common, index }))),
-      installAddons(plane.client, authority, options.monitoring ? [...addons, 'monitoring'] : addons),
+      installAddons(plane.client, authority, addons),
     ])
-    await untilAddonsAreReady(plane.client, workplace.failures)
+    await untilAddonsAreReady(plane.client, addons, workplace.failures)
     return { controlPlane: plane, nodes, versions, s3, folder: workplace.folder, stop }
   } catch (error) {
     await stop()
@@ -130,7 +141,7 @@ const kubeletAdministrator: KubernetesObject = {
   subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: kubeletClient }],
 }
 
-const addons = ['dns', 'storage', 'metrics', 's3']
+const usualAddons = ['dns', 'storage', 's3']
 
 async function installAddons(client: Client, authority: Authority, names: readonly string[]): Promise<S3> {
   const objects = names.flatMap((name) => documents(join(import.meta.dirname, 'addons', `${name}.yaml`)))
@@ -164,30 +175,28 @@ async function installAddons(client: Client, authority: Authority, names: readon
 }
 
 /** Pods of a machine that is busy take their time, so three minutes; the error names what is not there. */
-async function untilAddonsAreReady(client: Client, failures: () => string[]): Promise<void> {
+async function untilAddonsAreReady(client: Client, addons: readonly string[], failures: () => string[]): Promise<void> {
   let missing: string[] = []
   for (const started = Date.now(); Date.now() - started < 180_000; ) {
-    missing = await missingAddons(client)
+    missing = await missingAddons(client, addons)
     if (missing.length === 0) return
     await wait(250)
   }
   throw new Error([`not there after 180 s: ${missing.join(', ')}`, ...failures()].join('\n'))
 }
 
-async function missingAddons(client: Client): Promise<string[]> {
+async function missingAddons(client: Client, addons: readonly string[]): Promise<string[]> {
   const deployment = { apiVersion: 'apps/v1', kind: 'Deployment' }
   const lists = await Promise.all(
     ['kube-system', 's3', 'monitoring'].map((namespace) => client.list(deployment, { namespace })),
   )
-  const metrics = await client.get({
-    apiVersion: 'apiregistration.k8s.io/v1',
-    kind: 'APIService',
-    name: 'v1beta1.metrics.k8s.io',
-  })
-  return [...lists.flat(), metrics]
+  const metrics = addons.includes('metrics') ? [await client.get(metricsApi)] : []
+  return [...lists.flat(), ...metrics]
     .filter((object) => !condition(object, 'Available'))
     .map((object) => String(object?.metadata.name))
 }
+
+const metricsApi = { apiVersion: 'apiregistration.k8s.io/v1', kind: 'APIService', name: 'v1beta1.metrics.k8s.io' }
 
 function condition(object: KubernetesObject | undefined, type: string): boolean {
   const { conditions } = isRecord(object?.status) ? object.status : {}

@@ -6,10 +6,10 @@ import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { at, database, databaseAt, present, untilCondition, untilPhase } from '../scenarios/database.ts'
 import { makeAuthority } from './certificates.ts'
 import type { NodeCluster } from './cluster.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('replicated PostgreSQL in real pods', { skip: reason }, async () => {})
 } else {

@@ -15,6 +15,7 @@ const started = Date.now()
 const { values } = parseArgs({ options: { monitoring: { type: 'boolean', default: false } } })
 const cluster = await createNodeCluster({
   nodes: 2,
+  metrics: true,
   monitoring: values.monitoring,
   hook: {
     command: process.execPath,
@@ -41,6 +42,8 @@ process.stdout.write(`Two nodes are up after ${Math.round((Date.now() - started)
 
 Images of engines: postgres:${postgresql} and mysql:${mysql}; a Database asks for one by
 spec.engine postgresql or mysql and that spec.version.
+test/node on it:
+  NODE_KUBECONFIG=${kubeconfig} NODE_POSTGRESQL_VERSION=${postgresql} NODE_MYSQL_VERSION=${mysql} npm run test:node -- test/node/users.test.ts
 logs: ${cluster.folder}/*.log and ${cluster.controlPlane.workplace.folder}/*.log
 Ctrl-C stops it and removes everything.
 `)

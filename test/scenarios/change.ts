@@ -16,6 +16,7 @@ import {
   untilCondition,
   untilGone,
   untilPhase,
+  versions,
 } from './database.ts'
 import { driftRepaired } from './drift.ts'
 
@@ -32,6 +33,21 @@ export const changeScenarios: Scenario[] = [
       assert.equal(at(scaled, 'spec', 'replicas'), 2)
       assert.notEqual(at(scaled, 'status', 'selector') ?? '', '', 'an HPA finds the pods by the selector')
       assert.equal(at(scaled, 'status', 'endpoints', 'readonly', 'length') === 0, false)
+    },
+  },
+  {
+    title: 'scales a MongoDB replica set 1→3→1: members leave it before their pods go',
+    lacks: ['containers'],
+    async run(cluster) {
+      const namespace = await cluster.namespace('replicaset')
+      const mongodb = { engine: 'mongodb', version: versions.mongodb }
+      const reference = await running(cluster, database(namespace, 'db', mongodb))
+      await cluster.patch(reference, { spec: { replicas: 3 } })
+      const scaled = await untilReplicas(cluster, reference, 3)
+      assert.equal(at(scaled, 'status', 'topology', 'members', 2, 'name'), 'db-2')
+      await cluster.patch(reference, { spec: { replicas: 1 } })
+      const small = await untilReplicas(cluster, reference, 1)
+      assert.equal(at(small, 'status', 'topology', 'primary'), 'db-0')
     },
   },
   {

@@ -5,7 +5,8 @@ import { differences } from '../../hooks/sdk/changes.ts'
 import { createCredentials } from '../../hooks/sdk/credentials.ts'
 import { decorator } from '../../hooks/sdk/definition.ts'
 import { evaluateCustomize, evaluateDecorator } from '../../hooks/sdk/evaluate.ts'
-import { ConfigMap, resourceType, Secret } from '../../hooks/sdk/resources.ts'
+import { ConfigMap, ResourceQuota, resourceType, Secret } from '../../hooks/sdk/resources.ts'
+import { narrowResumptionRule, resumptionRule } from '../../hooks/sdk/resumption.ts'
 import { immutable, listMap, parse, quantity, rule } from '../../hooks/sdk/schema.ts'
 import { applied, environment, greeting, present, requestFor } from './greeting.ts'
 
@@ -73,15 +74,30 @@ t.test('a namespaced parent sees nothing of other namespaces', async (t) => {
   const controller = { ...request.controller, spec: { hooks } }
   const own = { ...greeting, related: () => [{ type: Secret, names: ['s'] }] }
   t.strictSame(evaluateCustomize(own, { controller, parent }), {
-    relatedResources: [{ apiVersion: 'v1', resource: 'secrets', namespace: 'ns', names: ['s'] }],
+    relatedResources: [{ apiVersion: 'v1', resource: 'secrets', namespace: 'ns', names: ['s'] }, resumptionRule],
   })
   // Metacontroller 1.5 takes an answer for every parent of that name, so that it must fit each of their namespaces.
   t.strictSame(evaluateCustomize(own, { controller: request.controller, parent }), {
-    relatedResources: [{ apiVersion: 'v1', resource: 'secrets', labelSelector: {} }],
+    relatedResources: [{ apiVersion: 'v1', resource: 'secrets', labelSelector: {} }, narrowResumptionRule],
+  })
+  // Nor does it look at the kind of what changes: a rule that selects everything would be about the children of all.
+  const quotas = { ...greeting, related: () => [{ type: ResourceQuota }] }
+  t.strictSame(evaluateCustomize(quotas, { controller: request.controller, parent }), {
+    relatedResources: [
+      {
+        apiVersion: 'v1',
+        resource: 'resourcequotas',
+        labelSelector: { matchExpressions: [{ key: 'controller-uid', operator: 'DoesNotExist' }] },
+      },
+      narrowResumptionRule,
+    ],
   })
   const labelled = { ...greeting, related: () => [{ type: Secret, labels: { a: 'b' } }] }
   t.strictSame(evaluateCustomize(labelled, { controller: request.controller, parent }), {
-    relatedResources: [{ apiVersion: 'v1', resource: 'secrets', labelSelector: { matchLabels: { a: 'b' } } }],
+    relatedResources: [
+      { apiVersion: 'v1', resource: 'secrets', labelSelector: { matchLabels: { a: 'b' } } },
+      narrowResumptionRule,
+    ],
   })
   const foreign = { ...greeting, related: () => [{ type: Secret, namespace: 'other', names: ['s'] }] }
   t.throws(() => evaluateCustomize(foreign, { controller, parent }), { message: /"other"/ })

@@ -1,5 +1,6 @@
 // What a hook answers, and what it says to a request that is none.
 import t from 'tap'
+import { resumptionRule } from '../../hooks/sdk/resumption.ts'
 import type { CompositeResponse } from '../../hooks/sdk/wire.ts'
 import { testServer } from './harness.ts'
 import { noteRequest, observedAfter } from './kinds.ts'
@@ -47,6 +48,7 @@ t.test('finalize lets go, customize names what is looked at, a decorator answers
         namespace: 'default',
         labelSelector: { matchLabels: { note: 'shared' } },
       },
+      resumptionRule,
     ],
   })
 

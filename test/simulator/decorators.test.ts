@@ -1,6 +1,7 @@
 // Decorators over time: what takes days on a real cluster takes a moment here.
 import t from 'tap'
 import { prometheusOperator } from '../../hooks/decorators/prometheus-operator/index.ts'
+import { resumption } from '../../hooks/decorators/resumption/index.ts'
 import { volumeSnapshots } from '../../hooks/decorators/volume-snapshots/index.ts'
 import { definitions } from '../../hooks/kinds/index.ts'
 import type { KubernetesObject, ObjectReference } from '../../hooks/sdk/kubernetes.ts'
@@ -120,4 +121,44 @@ t.test('an API that comes later is picked up, and its absence breaks nothing', a
     'and no more',
     async () => (await cluster.list({ apiVersion: api, kind: 'ServiceMonitor' })).length === 0,
   )
+})
+
+t.test('after an outage all is right again within seconds, and standing still costs next to nothing', async (t) => {
+  const all = [...definitions, resumption]
+  const home = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'operator-hooks' } }
+  const cluster = await createSimulatedCluster({ hook: serviceOf(all), manifests: [home, ...manifestsOf(all)] })
+  t.teardown(() => cluster.close())
+  const namespace = await cluster.namespace('shop')
+  const names = Array.from({ length: 5 }, (_, index) => `web-${index}`)
+  for (const name of names) {
+    await cluster.apply({
+      apiVersion: 'platform.example.com/v1',
+      kind: 'WebApp',
+      metadata: { name, namespace },
+      spec: { image: 'nginx:1.21', replicas: 1 },
+    })
+  }
+  const service = (name: string) => ({ apiVersion: 'v1', kind: 'Service', namespace, name })
+  const there = async () =>
+    (await Promise.all(names.map((name) => cluster.get(service(name))))).every((found) => found !== undefined)
+  await cluster.until('all of them run', there)
+  const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace: 'operator-hooks', name: 'resumption' }
+  const since = async () => ((await cluster.get(lease))?.spec as { acquireTime?: string } | undefined)?.acquireTime
+  await cluster.pass(300)
+  const before = await since()
+  t.type(before, 'string')
+  await cluster.pass(300)
+  t.equal(await since(), before, 'as long as there are answers, the time without a break goes on')
+  const writes = cluster.simulator.writes.length
+  await cluster.pass(100)
+  t.ok(cluster.simulator.writes.length - writes <= 10, 'once in ten seconds, the Lease')
+
+  await cluster.hook.stop()
+  for (const name of names) await cluster.delete(service(name))
+  await cluster.pass(300)
+  t.notOk(await there())
+  await cluster.hook.start()
+  await cluster.pass(11)
+  t.ok(await there())
+  t.not(await since(), before)
 })

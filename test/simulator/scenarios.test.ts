@@ -6,11 +6,11 @@ import { stringsOf } from '../../hooks/simulator/json.ts'
 import { scenariosFor } from '../scenarios/index.ts'
 import { rolloutScenarios } from '../scenarios/rollout.ts'
 import { createSimulatedCluster } from './cluster.ts'
-import { manifestsOf, serviceOf } from './service.ts'
+import { manifestsOf, resyncedOften, serviceOf } from './service.ts'
 
 const lines: string[] = []
 const hook = serviceOf(definitions, (line) => void lines.push(line))
-const cluster = await createSimulatedCluster({ hook, manifests: manifestsOf(definitions) })
+const cluster = await createSimulatedCluster({ hook, manifests: manifestsOf(resyncedOften(definitions)) })
 t.teardown(cluster.close)
 
 const { carried, left } = scenariosFor(cluster)

@@ -39,6 +39,11 @@ export function serviceOf(definitions: readonly Definition[], log?: (line: strin
   }
 }
 
+/** The same definitions, looked at every 30 s: scenarios wait to see that a look changes nothing. */
+export function resyncedOften(definitions: readonly Definition[]): Definition[] {
+  return definitions.map((definition) => ({ resyncPeriodSeconds: 30, ...definition }))
+}
+
 /** The CRDs and controllers of these definitions, as they are generated. */
 export function manifestsOf(definitions: readonly Definition[]): KubernetesObject[] {
   const composites = definitions.filter((definition) => definition.controller === 'composite')

@@ -6,7 +6,9 @@
 
 /** What there is at one pod's address. */
 export type Server =
-  /** Nothing answers. */
+  /** There is none: no such name, or nobody listens there. */
+  | { is: 'absent' }
+  /** There may be one, and it does not answer. */
   | { is: 'silent' }
   /** A server that is in no replica set, as far as it knows. */
   | { is: 'outside'; holds: Holdings }
@@ -94,7 +96,7 @@ export function questions({
 /** The next thing to do; one at a time, since each changes what is seen. */
 export function decide(observation: Observation): Action {
   const { own, ordinal } = observation
-  if (own.is === 'silent') return { do: 'nothing', because: 'the server does not answer' }
+  if (own.is === 'silent' || own.is === 'absent') return { do: 'nothing', because: 'the server does not answer' }
   if (own.is === 'outside') return ordinal === 0 ? begin(observation, own.holds) : waitToBeAdded
   if (own.state !== 'primary') return { do: 'nothing' }
   if (!observation.administrator) return { do: 'create administrator' }
@@ -113,6 +115,7 @@ function begin({ set, others, target, host }: Observation, holds: Holdings): Act
     )
   }
   for (const [other, server] of others) {
+    if (server.is === 'silent') return wait(`no replica set is begun: ${host(other)} does not say whether it is in one`)
     if (server.is !== 'outside') continue
     if (server.holds === 'former member') {
       return wait(`no replica set is begun: ${host(other)} holds what it had as a member of this one`)

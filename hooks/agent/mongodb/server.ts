@@ -1,4 +1,5 @@
 // Questions to MongoDB servers and what the agent tells them, through the driver.
+import { connect } from 'node:net'
 import { type Document, MongoClient, type MongoClientOptions, MongoServerError } from 'mongodb'
 import type { Holdings, ReplicaSetConfig, Server } from './decide.ts'
 
@@ -44,7 +45,7 @@ const codes = { unauthorized: 13, authenticationFailed: 18, notYetInitialized: 9
 export function ownServer(address: string, reach: Reach): OwnServer {
   const { question, change: changing } = reach.timeouts
   const ask = asker(question)
-  const anybody = client(address, reach)
+  let anybody = client(address, reach)
   let administrator: MongoClient | undefined
 
   // As the administrator if he can log in; otherwise as anybody, whom a server without users lets begin.
@@ -53,8 +54,16 @@ export function ownServer(address: string, reach: Reach): OwnServer {
   }
   return {
     async hello() {
-      const answer = await ask(anybody, { hello: 1 })
-      return { server: serverOf(answer, 'unknown'), hosts: strings(answer.hosts) }
+      try {
+        const answer = await ask(anybody, { hello: 1 })
+        return { server: serverOf(answer, 'unknown'), hosts: strings(answer.hosts) }
+      } catch (error) {
+        // A client whose first connection failed may stay closed for good.
+        const failed = anybody
+        anybody = client(address, reach)
+        await failed.close(true)
+        throw error
+      }
     },
     async logIn() {
       if (administrator !== undefined) {
@@ -100,6 +109,7 @@ export function ownServer(address: string, reach: Reach): OwnServer {
 
 /** What there is at the address of another member. Never throws. */
 export async function otherServer(address: string, reach: Reach): Promise<Server> {
+  if (await isAbsent(address, reach.timeouts.question)) return { is: 'absent' }
   const ask = asker(reach.timeouts.question)
   const anybody = client(address, reach)
   let administrator: MongoClient | undefined
@@ -116,6 +126,17 @@ export async function otherServer(address: string, reach: Reach): Promise<Server
   } finally {
     await Promise.all([anybody.close(), administrator?.close()])
   }
+}
+
+// A driver goes on trying for as long as it may.
+function isAbsent(address: string, milliseconds: number): Promise<boolean> {
+  const { hostname, port } = new URL(`mongodb://${address}`)
+  const socket = connect({ host: hostname, port: Number(port), timeout: milliseconds })
+  return new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(false))
+    socket.once('timeout', () => resolve(false))
+    socket.once('error', (error) => resolve(['ENOTFOUND', 'ECONNREFUSED'].includes(String(Reflect.get(error, 'code')))))
+  }).finally(() => socket.destroy())
 }
 
 // What was removed from a replica set and what never was in one answer hello alike; replSetGetStatus tells them apart.

@@ -50,6 +50,16 @@ export async function stop({ root }: Own): Promise<void> {
   await root.query('STOP GROUP_REPLICATION', [], startMilliseconds)
 }
 
+/** Has the member at `host` be the primary: transactions that run are ended first, and new ones wait for it. */
+export async function handOver({ root }: Own, host: string): Promise<void> {
+  const [member] = await root.query(
+    "SELECT MEMBER_ID AS id FROM performance_schema.replication_group_members WHERE MEMBER_HOST = ? AND MEMBER_STATE = 'ONLINE'",
+    [host],
+  )
+  if (member === undefined) throw new Error(`${host} is not ONLINE in the group`)
+  await root.query('SELECT group_replication_set_as_primary(?)', [member.id], startMilliseconds)
+}
+
 /** The account on a server outside its group: for this server alone, since the others have it by themselves. */
 async function prepare(own: Own): Promise<void> {
   const { root } = own

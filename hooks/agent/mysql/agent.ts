@@ -4,7 +4,16 @@ import type { Logger } from 'pino'
 import type { Role } from '../../sdk/roles.ts'
 import type { MakeAgent, Step } from '../agent.ts'
 import { required } from '../agent.ts'
-import { bootstrap, join, keepRecoveryAccount, type Own, recoveryUser, stop, useRecoveryPassword } from './act.ts'
+import {
+  bootstrap,
+  handOver,
+  join,
+  keepRecoveryAccount,
+  type Own,
+  recoveryUser,
+  stop,
+  useRecoveryPassword,
+} from './act.ts'
 import { type Decision, decide, type Observation } from './decide.ts'
 import { type Group, readGroup } from './group.ts'
 import { observe, type View, viewOf } from './observe.ts'
@@ -85,7 +94,12 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
     say('primary')
     if (!(await hasAccounts(eyes))) return { role: undefined, state: `${state}, its accounts being made` }
     const others = Array.from({ length: group.replicas }, (_, ordinal) => ordinal).filter((each) => each !== self)
-    return { role: 'primary', state, others: others.map((ordinal) => `${group.name}-${ordinal}`) }
+    return {
+      role: 'primary',
+      state,
+      others: others.map((ordinal) => `${group.name}-${ordinal}`),
+      handOver: (pod) => handOver(hands, hostOf(group, ordinalOf(pod))),
+    }
   }
 
   async function attempt(group: Group): Promise<void> {
@@ -167,6 +181,7 @@ function peersOf(login: Parameters<typeof serverAt>[1]) {
 /** What only the primary has to do: it keeps the table of members, and the account by which they reach one another. */
 function primaryUpkeep({ hands, self }: { hands: Own; self: number }) {
   const password = watched(hands.recoveryPassword)
+  const former = formerPasswords(hands.root)
   const seen = new Set<number>()
   let kept = ''
   let again = 0
@@ -185,12 +200,36 @@ function primaryUpkeep({ hands, self }: { hands: Own; self: number }) {
       await keepRegistry(hands.root, present, gone)
       kept = text
       again = performance.now() + 10_000
+      await former.run()
     },
     /** It is not the primary. */
     end() {
       kept = ''
       password.forget()
       seen.clear()
+    },
+  }
+}
+
+/** Milliseconds for which a password is good after a rotation: mounted files change a minute or two later. */
+const formerMilliseconds = 300_000
+
+/** Ends those passwords from before a rotation that members needed until all had the new one. */
+function formerPasswords(server: Server) {
+  const since = new Map<string, number>()
+  return {
+    async run() {
+      const rows = await server.query(`
+        SELECT CONCAT(QUOTE(User), '@', QUOTE(Host)) AS account FROM mysql.user
+        WHERE User IN ('root', '${recoveryUser}') AND JSON_EXTRACT(User_attributes, '$.additional_password') IS NOT NULL`)
+      const accounts = rows.map(({ account }) => String(account))
+      for (const account of since.keys()) if (!accounts.includes(account)) since.delete(account)
+      for (const account of accounts) {
+        const first = since.get(account) ?? performance.now()
+        since.set(account, first)
+        if (performance.now() - first > formerMilliseconds)
+          await server.query(`ALTER USER ${account} DISCARD OLD PASSWORD`)
+      }
     },
   }
 }

@@ -60,7 +60,9 @@ export function decide(situation: Situation): Decision {
   // It will work again, or know that it does not, within seconds.
   const unsure = ordinals(peers, ({ state }) => state === 'ONLINE' || state === 'RECOVERING' || state === 'UNREACHABLE')
   if (unsure.length > 0) return wait(`the group of ${list(unsure)} has no majority now`)
-  if (forced === self) return { action: 'bootstrap' }
+  if (forced !== undefined) {
+    return forced === self ? { action: 'bootstrap' } : wait(`the member ${forced} was told to begin the group`)
+  }
   const everyone = new Map([...peers, [self, own]])
   const joined = [...everyone].filter(([, { joined }]) => joined)
   return joined.length === 0 ? firstTime(situation) : again(joined, everyone, situation)
@@ -85,7 +87,7 @@ function firstTime({ self, own, initialized }: Situation): Decision {
   if (self !== 0) return wait('the member 0 begins the group')
   // The data of a single database, which becomes the group's.
   if (own.schemas || !initialized) return { action: 'bootstrap' }
-  return wait('it is empty, and the data that the Database had is with another member')
+  return wait(`it is empty, and the data that the Database had is with another member; ${choice}`)
 }
 
 function again(
@@ -94,12 +96,16 @@ function again(
   { self }: Situation,
 ): Decision {
   const ahead = joined.filter(([, { gtids }]) => joined.every(([, other]) => includes(gtids, other.gtids)))
-  if (ahead.length === 0) return wait(`of ${list(joined.map(([ordinal]) => ordinal))} none has every transaction`)
+  if (ahead.length === 0) {
+    return wait(`of ${list(joined.map(([ordinal]) => ordinal))} none has every transaction; ${choice}`)
+  }
   const missing = [...new Set(ahead.flatMap(([, { registry }]) => registry))].filter((each) => !everyone.has(each))
-  if (missing.length > 0) return wait(`${list(missing)} may have later transactions and cannot be asked`)
+  if (missing.length > 0) return wait(`${list(missing)} may have later transactions and cannot be asked; ${choice}`)
   const first = Math.min(...ahead.map(([ordinal]) => ordinal))
   return first === self ? { action: 'bootstrap' } : wait(`the member ${first} begins the group`)
 }
+
+const choice = "where that stays so, the Database's annotation example.com/go-on-with names the pod that begins"
 
 function ordinals(peers: Situation['peers'], wanted: (peer: Observation) => boolean): number[] {
   return [...peers]

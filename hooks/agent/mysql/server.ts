@@ -35,8 +35,12 @@ export function serverAt(place: Pick<ConnectionOptions, 'socketPath' | 'host' | 
   return {
     async query(sql, values = [], timeout = 3000) {
       open ??= connect(place, login)
+      const connection = await open.catch((error: unknown) => {
+        // The next query tries again: passwords change, and a server that is being made has none yet.
+        open = undefined
+        throw error
+      })
       try {
-        const connection = await open
         const [rows] = await connection.query<RowDataPacket[]>({ sql, values: [...values], timeout })
         return Array.isArray(rows) ? rows : []
       } catch (error) {

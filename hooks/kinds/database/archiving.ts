@@ -11,9 +11,10 @@ import type { DatabaseChildren } from './children.ts'
 import { monitor, paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import { host, labels, names, selectorLabels } from './names.ts'
-import { engineImageFields, secretMode } from './pod.ts'
+import { engineImageFields } from './pod.ts'
 import { helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
+import { secretMode } from './token.ts'
 
 /** The StatefulSet <name>-archiving, for a Database that archives its log. */
 export function archivingWatch(db: Database, settings: Settings): StatefulSet | undefined {

@@ -14,9 +14,10 @@ import { backupPath, dumpKey, storeKey } from './backup-scripts.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import { host, labels, names, selectorLabels } from './names.ts'
-import { engineImageFields, scriptVolume, secretMode, superuserVolume } from './pod.ts'
+import { engineImageFields, scriptVolume, superuserVolume } from './pod.ts'
 import { backupResources, helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
+import { secretMode } from './token.ts'
 
 /** The official image of rclone: the engines' images have no client for S3. */
 export const uploadImage = 'rclone/rclone:1.71.0'

@@ -7,6 +7,7 @@ import { engineOf } from './engines/index.ts'
 import { names } from './names.ts'
 import type { Database } from './schema.ts'
 import { applicationSecret } from './secret.ts'
+import { secretMode } from './token.ts'
 
 /** The engine's image and when to pull it, for a container. */
 export function engineImageFields(db: Database, settings: Settings): Pick<Container, 'image' | 'imagePullPolicy'> {
@@ -15,8 +16,6 @@ export function engineImageFields(db: Database, settings: Settings): Pick<Contai
   return { image, ...(imagePullPolicy && { imagePullPolicy }) }
 }
 
-/** Files that only the pod's own group may read. */
-export const secretMode = 0o440
 const scriptMode = 0o555
 
 /** Credentials as files: a password in the environment is inherited by every process and shown by debuggers. */
@@ -43,31 +42,6 @@ export function superuserVolume(db: Database): Volume {
     name: 'superuser-credentials',
     secret: { secretName: names(db).secret, defaultMode: secretMode },
   }
-}
-
-/** The token of the pods' ServiceAccount, for the containers that mount it and for no others. */
-export const tokenVolume: Volume = {
-  name: 'token',
-  projected: {
-    defaultMode: secretMode,
-    sources: [
-      // Complete, because the API server fills these in: an hour is its own default.
-      { serviceAccountToken: { path: 'token', expirationSeconds: 3600 } },
-      { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-      {
-        downwardAPI: {
-          items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
-        },
-      },
-    ],
-  },
-}
-
-/** Where client libraries look for it. */
-export const tokenMount: VolumeMount = {
-  name: 'token',
-  mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
-  readOnly: true,
 }
 
 export const credentialMounts: VolumeMount[] = [

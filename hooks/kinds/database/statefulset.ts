@@ -14,9 +14,10 @@ import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import type { Replication } from './engines/replication.ts'
 import { dataVolume, labels, names, selectorLabels } from './names.ts'
-import { credentialMounts, credentialVolumes, engineImageFields, scriptVolume, secretMode } from './pod.ts'
+import { credentialMounts, credentialVolumes, engineImageFields, scriptVolume } from './pod.ts'
 import { engineResources, helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
+import { secretMode } from './token.ts'
 import { replicationOf } from './topology.ts'
 
 /** Pod label that says which version the template is of. */

@@ -1,34 +1,72 @@
 // The agents of replicated databases, as far as the cluster sees them: among the pods of a StatefulSet one is the primary,
 // and each says by a label what it is. A primary that is not ready any more loses the role to another that is; nobody is
-// made the primary who is not ready, and without one there is none: as with Patroni, MySQL groups and replica sets.
-import type { KubernetesObject } from '../../sdk/kubernetes.ts'
+// made the primary who is not ready, and without one there is none: as with Patroni, MySQL groups and replica sets. From
+// replica sets members leave before their pods go, as the Database's configuration says.
+import type { KubernetesObject, ObjectReference } from '../../sdk/kubernetes.ts'
 import { type Role, replicationLabel, roleLabel } from '../../sdk/roles.ts'
 import { controllerOf } from '../claim.ts'
 import { referenceOf } from '../store.ts'
 import { controlled, type Loop, startLoop, type World } from './loop.ts'
 import { isReady, isTerminating, podType } from './pods.ts'
 
-/** Pods of one database whose label is to change, with their role. */
-export function changedRoles(pods: readonly KubernetesObject[]): ReadonlyMap<KubernetesObject, Role> {
-  const serving = pods.filter((pod) => isReady(pod) && !isTerminating(pod)).sort(byOrdinal)
+/** Pods of one database whose label is to change, with their role; those from the number `members` on have none. */
+export function changedRoles(
+  pods: readonly KubernetesObject[],
+  members = Number.POSITIVE_INFINITY,
+): ReadonlyMap<KubernetesObject, Role | null> {
+  const stay = pods.filter((pod) => ordinalOf(pod) < members)
+  const serving = stay.filter((pod) => isReady(pod) && !isTerminating(pod)).sort(byOrdinal)
   const primary = serving.find((pod) => pod.metadata.labels?.[roleLabel] === 'primary') ?? serving[0]
   // One that stops serving keeps its label until another has the role.
-  const known = primary === undefined ? [] : pods.filter((pod) => pod.metadata.labels?.[roleLabel] !== undefined)
-  const roles = [...new Set([...serving, ...known])].map((pod): [KubernetesObject, Role] => [
+  const known = primary === undefined ? [] : stay.filter((pod) => pod.metadata.labels?.[roleLabel] !== undefined)
+  const roles = [...new Set([...serving, ...known])].map((pod): [KubernetesObject, Role | null] => [
     pod,
     pod === primary ? 'primary' : 'replica',
   ])
-  return new Map(roles.filter(([pod, role]) => !isTerminating(pod) && pod.metadata.labels?.[roleLabel] !== role))
+  const left = pods.filter((pod) => !stay.includes(pod)).map((pod): [KubernetesObject, Role | null] => [pod, null])
+  return new Map(
+    [...roles, ...left].filter(
+      ([pod, role]) => !isTerminating(pod) && (pod.metadata.labels?.[roleLabel] ?? null) !== role,
+    ),
+  )
+}
+
+/** The ConfigMap that tells the members of a StatefulSet how many of them there are to be. */
+export function configurationOf(set: string, namespace: string | undefined): ObjectReference {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    name: `${set}-config`,
+    ...(namespace === undefined ? {} : { namespace }),
+  }
+}
+
+/** How many members it tells of; undefined where it says nothing of the kind. */
+export function membersIn(configuration: KubernetesObject | undefined): number | undefined {
+  const { 'members.json': text } = (configuration?.data ?? {}) as Record<string, string>
+  return text === undefined ? undefined : (JSON.parse(text) as { members: number }).members
 }
 
 export function startAgents(world: World): Loop {
   const { client } = world
-  return startLoop(world, { apiVersion: 'apps/v1', kind: 'StatefulSet' }, ['Pod'], (set): undefined => {
-    if (set.spec === undefined || !isReplicated(templateOf(set))) return
-    for (const [pod, role] of changedRoles(controlled(client, podType, set))) {
-      client.patch(referenceOf(pod), { metadata: { labels: { [roleLabel]: role } } })
-    }
-  })
+  const setType = { apiVersion: 'apps/v1', kind: 'StatefulSet' }
+  return startLoop(
+    world,
+    setType,
+    ['Pod'],
+    (set): undefined => {
+      if (set.spec === undefined || !isReplicated(templateOf(set))) return
+      const { name = '', namespace } = set.metadata
+      const members = membersIn(client.get(configurationOf(name, namespace)))
+      for (const [pod, role] of changedRoles(controlled(client, podType, set), members)) {
+        client.patch(referenceOf(pod), { metadata: { labels: { [roleLabel]: role } } })
+      }
+    },
+    ({ kind, metadata: { name, namespace } }) =>
+      kind === 'ConfigMap'
+        ? client.list(setType, namespace).filter((set) => `${set.metadata.name}-config` === name)
+        : [],
+  )
 }
 
 function isReplicated(metadata: KubernetesObject['metadata'] | undefined): boolean {

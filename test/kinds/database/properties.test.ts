@@ -82,9 +82,14 @@ t.test('whatever subset of the children is there, the same end is reached', asyn
 t.test('a change and back again is as if it had never been', async () => {
   fc.assert(
     fc.property(specs, changes, (spec, other) => {
-      const { credentials: _credentials, replicas, ...others } = other
-      // What was replicated once stays so.
-      const rest = Number(spec.replicas ?? 1) > 1 && replicas !== undefined ? { ...others, replicas } : others
+      const { credentials: _credentials, replicas, suspend, ...others } = other
+      // What was replicated once stays so, and what has run once has data.
+      const isReplicated = Number(spec.replicas ?? 1) > 1
+      const rest = {
+        ...others,
+        ...(isReplicated && replicas !== undefined ? { replicas } : {}),
+        ...(spec.suspend !== true && suspend !== undefined ? { suspend } : {}),
+      }
       const world = running(spec)
       const end = withoutMemory(contents(world))
       const original = world.parent.spec

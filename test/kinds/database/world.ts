@@ -54,7 +54,10 @@ export function runPods(world: World, ready?: number): void {
     currentRevision: revision,
     updateRevision: revision,
   }
-  if (spec.template.metadata.labels[replicationLabel] !== undefined) setMembers(world, ready ?? spec.replicas)
+  const replication = spec.template.metadata.labels[replicationLabel]
+  // Members of a replica set leave before their pods go.
+  const wanted = replication === 'replica-set' ? Number((world.parent.spec as Spec).replicas ?? 1) : spec.replicas
+  if (replication !== undefined) setMembers(world, Math.min(ready ?? spec.replicas, wanted))
   for (let ordinal = 0; ordinal < spec.replicas; ordinal++) {
     const name = `data-${world.parent.metadata.name}-${ordinal}`
     const storage = spec.volumeClaimTemplates[0]?.spec.resources.requests.storage
@@ -78,7 +81,10 @@ export function runPods(world: World, ready?: number): void {
 
 function setMembers(world: World, ready: number): void {
   const { name } = world.parent.metadata
-  const pods = Array.from({ length: ready }, (_, ordinal) => `${name}-${ordinal}`)
+  const { replicas = 1, suspend = false } = world.parent.spec as { replicas?: number; suspend?: boolean }
+  // Those that are to go give up their role first, where the engine has them do that.
+  const length = Math.min(ready, suspend ? ready : replicas)
+  const pods = Array.from({ length }, (_, ordinal) => `${name}-${ordinal}`)
   const services = { [String(name)]: pods.slice(0, 1), [`${name}-readonly`]: pods.slice(1) }
   for (const [service, members] of Object.entries(services)) {
     world.slices[`${namespace}/${service}`] = {
@@ -97,11 +103,15 @@ function setMembers(world: World, ready: number): void {
 
 /** Time passes until all that is asked for is there: members of a replicated Database come in more than one step. */
 export function finish(world: World): void {
-  for (let round = 0; round < 3; round++) {
+  let before: unknown
+  for (let round = 0; round < 4; round++) {
     settle(world)
+    const set = world.children['StatefulSet.apps/v1']?.[`${namespace}/${world.parent.metadata.name}`]
+    const now = JSON.stringify(set?.spec)
+    if (now === before) return
+    before = now
     runPods(world)
   }
-  settle(world)
 }
 
 /** A Database whose pods all run, and nothing is left to do. */

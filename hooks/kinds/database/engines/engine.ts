@@ -124,7 +124,7 @@ export interface Members {
 }
 
 /** A parameter that may not be set, and why. */
-interface OwnedParameter {
+export interface OwnedParameter {
   pattern: RegExp
   reason: string
 }
@@ -148,9 +148,12 @@ export const monitor = { username: 'monitor', key: 'monitor-password' } as const
 export const operator = { username: 'operator_hooks', key: 'operator-password' } as const
 
 /** The user's parameters that the kind does not let him set. */
-export function parameterProblems(db: Database, { ownedParameters }: Engine): Problem[] {
-  return Object.keys(db.spec.parameters ?? {}).flatMap((name) => {
-    const owned = ownedParameters.find(({ pattern }) => pattern.test(name))
+export function parameterProblems(db: Database, { ownedParameters, replication }: Engine): Problem[] {
+  const { replicas, highAvailability, parameters = {} } = db.spec
+  const replicated = replicas > 1 || highAvailability !== undefined
+  const all = [...ownedParameters, ...(replicated ? (replication?.ownedParameters ?? []) : [])]
+  return Object.keys(parameters).flatMap((name) => {
+    const owned = all.find(({ pattern }) => pattern.test(name))
     if (owned === undefined) return []
     const field = fieldBelow('spec.parameters', name)
     return [{ field, message: `cannot be set: ${owned.reason}`, reason: 'InvalidParameter' }]

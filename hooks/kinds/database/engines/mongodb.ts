@@ -56,10 +56,12 @@ export const mongodb: Engine = {
   reloadScript,
   dumpScript: (db) => String.raw`
 options=$work/tools.yaml
-uri="mongodb://root@$DATABASE_HOST:$DATABASE_PORT/?authSource=admin${db.spec.tls === undefined ? '' : '&tls=true&tlsInsecure=true'}"
-(umask 077; printf 'uri: %s\npassword: %s\n' "$uri" "$(cat ${paths.superuser}/superuser-password)" >"$options")
+query='authSource=admin${db.spec.tls === undefined ? '' : '&tls=true&tlsInsecure=true'}'
+(umask 077; printf 'uri: %s\npassword: %s\n' "mongodb://root@$DATABASE_HOST:$DATABASE_PORT/?$query" "$(cat ${paths.superuser}/superuser-password)" >"$options")
 
-mongodump --quiet --config="$options" --archive="$target" --gzip
+# Of a replica set, what is written meanwhile is in it too: all of it is of one moment.
+set=$(mongosh --quiet --norc "mongodb://$DATABASE_HOST:$DATABASE_PORT/?$query" --eval 'print(db.hello().setName ?? "")')
+mongodump --quiet --config="$options" $([ -z "$set" ] || echo --oplog) --archive="$target" --gzip
 mongorestore --quiet --config="$options" --archive="$target" --gzip --dryRun
 rm "$options"
 `,

@@ -3,7 +3,7 @@ import type { Container, ContainerPort, EnvVar, Probe, Volume, VolumeMount } fro
 import type { Settings } from '../../../sdk/definition.ts'
 import type { PolicyRule } from '../../../sdk/resources.ts'
 import type { Database } from '../schema.ts'
-import type { Configuration, Members } from './engine.ts'
+import type { Configuration, Members, OwnedParameter } from './engine.ts'
 
 /** The facts of an engine's replication. Where a field is absent, a member is as a single database is. */
 export interface Replication {
@@ -22,6 +22,8 @@ export interface Replication {
   configuration?(db: Database, memoryBytes: number): Configuration
   /** Bash: makes the members' own accounts as the mounted credentials say, after the engine's `accountsScript`. */
   accountsScript?(db: Database): string
+  /** Parameters that users of a replicated Database may not set, beside the engine's. */
+  readonly ownedParameters?: readonly OwnedParameter[]
   /** Bash: scripts beside the engine's, by file name; one of the engine's own is replaced. */
   scripts?(db: Database): Readonly<Record<string, string>>
   /** Files of the pod that say where accounts are to be made: when one changes, accounts and configuration are applied anew. */

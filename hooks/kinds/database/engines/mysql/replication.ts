@@ -7,10 +7,10 @@ import type { Settings } from '../../../../sdk/definition.ts'
 import { suiteImage } from '../../../../sdk/images.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { host, names } from '../../names.ts'
-import { tokenMount, tokenVolume } from '../../pod.ts'
 import { isFilling } from '../../recovery/pending.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
+import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
 import { accountsScript } from './accounts.ts'
@@ -28,6 +28,13 @@ const roleFile = `${runFolder}/role`
 export const groupReplication: Replication = {
   name: 'group-replication',
   secretKeys: [recovery.key],
+  ownedParameters: [
+    {
+      pattern:
+        /^((loose.)?group.replication.*|gtid.mode|enforce.gtid.consistency|server.id|report.host|plugin.load.*|(super.)?read.only|(skip|disable)?.?log.bin|log.(replica|slave).updates|binlog.format|relay.log.*)$/i,
+      reason: 'members of a group have to agree on it, and the operator sees to that',
+    },
+  ],
   configuration(db, memoryBytes): Configuration {
     const { files, restart } = configurationOf(db, memoryBytes, groupSettings(db))
     return { files: { ...files, 'agent.json': agentFile(db) }, restart }
@@ -132,8 +139,18 @@ function agentFile(db: Database): string {
     replicas: db.spec.replicas,
     // Given as soon as a pod was ready, and then for ever.
     initialized: db.status?.endpoints !== undefined,
+    ...forced(db),
   }
   return `${JSON.stringify(file, undefined, 2)}\n`
+}
+
+/** Annotation of a Database with the name of the pod whose data it is to go on with, though others cannot be asked. */
+const forceAnnotation = 'example.com/go-on-with'
+
+function forced({ metadata: { name, annotations } }: Database): { forced?: number } {
+  const pod = annotations?.[forceAnnotation] ?? ''
+  const ordinal = pod.startsWith(`${name}-`) ? pod.slice(name.length + 1) : ''
+  return new RegExp(`^[0-${maxMembers - 1}]$`).test(ordinal) ? { forced: Number(ordinal) } : {}
 }
 
 function agent(settings: Settings): Container {
@@ -164,6 +181,10 @@ function agent(settings: Settings): Container {
 
 const passwordFiles = ['superuser-password', 'superuser-password-previous'].map((key) => `${paths.superuser}/${key}`)
 
+// What is being committed when a server leaves its group waits for an answer that does not come: with clients that write,
+// MySQL 9.7.4 took 51 s to end. So another takes over before, which also lets clients write again a second after the pod
+// was told to end; a last member only stops taking writes.
+//
 // MySQL ends with status 16 where it wants to be started again: after a clone of another member's data, which takes the
 // place of its own. It does so only when it knows that it has a parent to do it.
 // https://dev.mysql.com/doc/refman/8.4/en/restart.html
@@ -177,7 +198,18 @@ flags=(
   "--loose-group-replication-local-address=${name}:${port}"
 )
 pid=''
-trap 'kill -TERM "$pid" 2>/dev/null || true' TERM INT
+client() { timeout "$1" bash ${paths.scripts}/client.sh --execute="$2"; }
+leave() {
+  members=performance_schema.replication_group_members
+  if [ "$(client 5 "SELECT MEMBER_ROLE FROM $members WHERE MEMBER_ID = @@server_uuid")" = PRIMARY ]; then
+    next=$(client 5 "SELECT MEMBER_ID FROM $members WHERE MEMBER_STATE = 'ONLINE' AND MEMBER_ID <> @@server_uuid ORDER BY MEMBER_HOST LIMIT 1")
+    if [ -z "$next" ] || ! client 20 "SELECT group_replication_set_as_primary('$next', 2)"; then
+      client 10 'SET GLOBAL super_read_only = ON'
+    fi
+  fi
+  kill -TERM "$pid"
+}
+trap 'leave || kill -TERM "$pid" || true' TERM INT
 while true; do
   # A server outside its group takes no writes. An empty data folder is filled by the image's entry point, which has to write.
   closed=()

@@ -10,9 +10,9 @@ export const runPath = '/run/patroni'
 
 /**
  * Starts a member. Only the first pod, and one that was a member before, may begin a database: the others' volumes may
- * be empty, or hold what they were before there was replication.
+ * be empty, or hold what they were before there was replication. By `label` and `selector` Services find members.
  */
-export const startScript = `
+export const startScript = ({ label, selector }: { label: string; selector: string }): string => `
 export LC_ALL=C
 ordinal=\${POD_NAME##*-}
 case $POD_IP in
@@ -43,6 +43,7 @@ if [ "$ordinal" != 0 ] && [ -n "$system" ] && [ -s "$PGDATA/PG_VERSION" ]; then
   fi
 fi
 unset LC_ALL
+${agentPath}/bin/services watch ${label} ${selector} &
 exec ${agentPath}/bin/patroni ${runPath}/config
 `
 

@@ -9,9 +9,9 @@ import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
 import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
 import { maxReplicas, names } from '../../names.ts'
-import { tokenMount, tokenVolume } from '../../pod.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
+import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
 import { agentPath, runPath, startScript, watchScript } from './member-scripts.ts'
@@ -47,7 +47,7 @@ export const patroni: Replication = {
   secretFiles: (password) => ({ 'patroni.yml': document(credentials(password)) }),
   configuration,
   accountsScript,
-  scripts: () => ({ 'start.sh': startScript, 'watch.sh': watchScript }),
+  scripts: (db) => ({ 'start.sh': startScript(services(db)), 'watch.sh': watchScript }),
   initContainers: (_db, settings) => [bringAgent(settings)],
   command: () => ({ command: ['bash', `${paths.scripts}/start.sh`], args: [] }),
   env,
@@ -181,8 +181,14 @@ function dynamicConfiguration(db: Database, settings: Record<string, string>): R
   }
 }
 
+/** How Services know the members and their roles: deploy/postgresql-agent/services.py. */
+const services = (db: Database) => ({ label: roleLabel, selector: `${scopeLabel}=${scopeOf(db)}` })
+
 /** What a member reads from its files, the same for each; `start.sh` adds its name and addresses. */
 function local(db: Database, dynamic: Record<string, unknown>): Record<string, unknown> {
+  // A primary that cannot say any more that it is none shall lead Services no longer.
+  const { label, selector } = services(db)
+  const demoteOthers = `${agentPath}/bin/services demote ${label} ${selector}`
   return {
     scope: scopeOf(db),
     restapi: {
@@ -214,18 +220,13 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
       parameters: { hba_file: `${configurationPath}/pg_hba.conf`, unix_socket_directories: socketPath },
       create_replica_methods: ['basebackup'],
       basebackup: [{ checkpoint: 'fast' }],
-      callbacks: { on_role_change: demoteOthers(db), on_start: demoteOthers(db) },
+      callbacks: { on_role_change: demoteOthers, on_start: demoteOthers },
       // A member whose data cannot be brought back to the others' history is copied anew.
       remove_data_directory_on_rewind_failure: true,
       remove_data_directory_on_diverged_timelines: true,
     },
     watchdog: { mode: 'off' },
   }
-}
-
-/** A primary that cannot say any more that it is none shall lead Services no longer: deploy/postgresql-agent/demote.py. */
-function demoteOthers(db: Database): string {
-  return `${agentPath}/bin/demote ${roleLabel} ${scopeLabel}=${scopeOf(db)}`
 }
 
 function credentials(password: (key: string) => string): Record<string, unknown> {

@@ -1,0 +1,104 @@
+"""Keeps Services where the primary is, when Kubernetes and Patroni are not of one mind about a member.
+
+services demote ROLE_LABEL SELECTOR ACTION ROLE SCOPE
+    Patroni calls it when the role of its member changes, and gives the last three:
+    https://patroni.readthedocs.io/en/latest/yaml_configuration.html#postgresql (callbacks).
+    A member writes its role on its own pod. One that was the primary and is frozen, or on a node that nobody hears from,
+    does not, and would go on being a primary for Services until Kubernetes finds out that it is not ready: up to a minute,
+    in which half of the connections lead there. So the new primary makes replicas of the others.
+
+services watch ROLE_LABEL SELECTOR
+    The other way round: where only the kubelet is dead, a primary goes on, and holds its lock; but Kubernetes takes its pod
+    out of Services, and nobody can write. So it hands over to a replica whose pod is ready. What tells this from a member
+    that is not ready is that Kubernetes then says Ready=False of the pod and still ContainersReady=True:
+    https://kubernetes.io/docs/concepts/architecture/nodes/#condition
+"""
+
+import json
+import os
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+
+
+def read(path):
+    with open(path) as file:
+        return file.read().strip()
+
+
+def pods(method, path, body=None):
+    """Asks the API server for pods of the own namespace."""
+    host = os.environ['KUBERNETES_SERVICE_HOST']
+    host = f'[{host}]' if ':' in host else host
+    namespace = read(f'{ACCOUNT}/namespace')
+    url = f'https://{host}:{os.environ["KUBERNETES_SERVICE_PORT"]}/api/v1/namespaces/{namespace}/pods{path}'
+    headers = {'Authorization': f'Bearer {read(f"{ACCOUNT}/token")}', 'Content-Type': 'application/json-patch+json'}
+    return send(method, url, headers, body, ssl.create_default_context(cafile=f'{ACCOUNT}/ca.crt'))
+
+
+def send(method, url, headers, body=None, tls=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=10, context=tls) as response:
+        text = response.read()
+    return json.loads(text) if text.startswith(b'{') else text
+
+
+def listed(selector):
+    return pods('GET', f'?{urllib.parse.urlencode({"labelSelector": selector})}')['items']
+
+
+def demote(label, selector, _action, role, _scope):
+    if role not in ('primary', 'promoted', 'master'):
+        return
+    path = f'/metadata/labels/{label.replace("/", "~1")}'
+    for pod in listed(f'{selector},{label}=primary'):
+        name = pod['metadata']['name']
+        if name == os.environ['POD_NAME']:
+            continue
+        test = {'op': 'test', 'path': path, 'value': 'primary'}
+        try:
+            pods('PATCH', f'/{name}', [test, {'op': 'replace', 'path': path, 'value': 'replica'}])
+            log(f'{name} does not lead Services any more')
+        except urllib.error.HTTPError as error:
+            # It is gone, or has said so itself.
+            if error.code not in (404, 422):
+                raise
+
+
+def watch(label, selector):
+    while True:
+        time.sleep(10)
+        try:
+            own = pods('GET', f'/{os.environ["POD_NAME"]}')
+            if own['metadata'].get('labels', {}).get(label) != 'primary' or not is_given_up(own):
+                continue
+            if not any(condition(pod, 'Ready') == 'True' for pod in listed(f'{selector},{label}=replica')):
+                continue
+            log('Kubernetes has taken this pod out of Services: a replica takes over')
+            headers = {'Content-Type': 'application/json'}
+            send('POST', 'http://127.0.0.1:8008/switchover', headers, {'leader': os.environ['POD_NAME']})
+        # Whatever fails here, such as an API server that is away or a replica that lags, is tried again.
+        except (OSError, ValueError) as error:
+            log(f'looking after Services: {error}')
+
+
+def is_given_up(pod):
+    return condition(pod, 'Ready') == 'False' and condition(pod, 'ContainersReady') == 'True'
+
+
+def condition(pod, kind):
+    return next((each['status'] for each in pod['status'].get('conditions', []) if each['type'] == kind), None)
+
+
+def log(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == '__main__':
+    {'demote': demote, 'watch': watch}[sys.argv[1]](*sys.argv[2:])

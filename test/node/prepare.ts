@@ -1,0 +1,19 @@
+// Builds and fetches all that nodes and their pods are made of, so that tests that follow begin at once. Ends with 3, and says
+// why, where there can be no nodes.
+import { ensureBinaries } from '../cluster/build.ts'
+import { ensureNodeBinaries } from './build.ts'
+import { ensureImages } from './images.ts'
+import { ensureNodeRootfs } from './node.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
+
+const reason = obstacleToOwnNodes()
+if (reason !== undefined) {
+  process.stdout.write(`${reason}\n`)
+  process.exit(3)
+}
+const started = Date.now()
+await ensureBinaries()
+// What comes as packages is quick and fails at once where no mirror is reached, so it comes first.
+await ensureNodeRootfs()
+await ensureImages(await ensureNodeBinaries())
+process.stdout.write(`all is there after ${Math.round((Date.now() - started) / 1000)} s\n`)
