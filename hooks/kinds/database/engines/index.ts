@@ -4,15 +4,10 @@ import { mongodb } from './mongodb.ts'
 import { mysql } from './mysql.ts'
 import { postgresql } from './postgresql.ts'
 
-<<<<<<< HEAD
-// Looked up when it is asked for: what engines are made of asks for their facts in turn.
-function engines(): Readonly<Record<EngineName, Engine>> {
+/** The engines by name; looked up when it is asked for, because what they are made of asks for their facts in turn. */
+export function engines(): Readonly<Record<EngineName, Engine>> {
   return { postgresql, mysql, mongodb }
 }
-=======
-/** The engines by name. */
-export const engines: Readonly<Record<EngineName, Engine>> = { postgresql, mysql, mongodb }
->>>>>>> main
 
 /** Every engine. */
 export function allEngines(): readonly Engine[] {
