@@ -427,7 +427,7 @@ function local(text: string, root: string, port: number): string {
     .replaceAll('/var/run/postgresql', join(root, 'run'))
     .replaceAll('/etc/postgresql', join(root, 'etc'))
     .replaceAll("listen_addresses = '*'", "listen_addresses = '127.0.0.1'")
-    .replaceAll('bash /scripts/', `bash ${root}/scripts/`)
+    .replaceAll(' /scripts/', ` ${root}/scripts/`)
     .replaceAll('--port=5432', `--port=${port}`)
     .replaceAll("port = '5432'", `port = '${port}'`)
     .replaceAll('--username=postgres', `--username=postgres --port=${port}`)

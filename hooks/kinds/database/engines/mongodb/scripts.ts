@@ -15,7 +15,7 @@ export function shell(db: Database, script: string): string[] {
 // While the image initialises a data folder its server knows no TLS, later it may demand it.
 const chooseAddress = `
 address='${local}'
-if [ -n "\${DATABASE_HOST:-}" ]; then address="mongodb://$DATABASE_HOST:$DATABASE_PORT/?serverSelectionTimeoutMS=30000"; fi
+if [ -n "\${REMOTE_HOST:-}" ]; then address="mongodb://$REMOTE_HOST:$DATABASE_PORT/?serverSelectionTimeoutMS=30000"; fi
 mongosh --quiet --norc "$address" --eval 'quit(0)' >/dev/null 2>&1 || address="$address&tls=true&tlsInsecure=true"
 `
 
