@@ -6,13 +6,14 @@ import type { Settings } from '../../../../sdk/definition.ts'
 import { postgresqlAgentImage } from '../../../../sdk/images.ts'
 import { isRecord } from '../../../../sdk/kubernetes.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
+import { quantityToNumber } from '../../../../sdk/quantity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
 import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
 import { maxReplicas, names } from '../../names.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
-import { type Configuration, paths } from '../engine.ts'
+import { type Configuration, mebibytes, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
 import { agentPath, runPath, startScript, watchScript } from './member-scripts.ts'
 import {
@@ -156,12 +157,13 @@ const byPatroni = new Set(['cluster_name', 'hot_standby', 'listen_addresses', 'p
 
 // Each member takes a sender and a slot, and while it is copied two.
 function replicated(db: Database): Record<string, string> {
+  const volume = quantityToNumber(db.spec.storage.size)
   return {
     max_wal_senders: '24',
     max_replication_slots: '24',
     wal_log_hints: 'on',
-    // A replica that stays away shall not fill the disk: it is copied anew when it comes back.
-    ...(majorOf(db.spec.version) >= 13 ? { max_slot_wal_keep_size: '1GB' } : {}),
+    // A replica that stays away shall not fill the volume: it is copied anew when it comes back.
+    ...(majorOf(db.spec.version) >= 13 ? { max_slot_wal_keep_size: `${mebibytes(volume / 4, 256)}MB` } : {}),
   }
 }
 
