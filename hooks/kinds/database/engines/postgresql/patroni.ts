@@ -10,7 +10,7 @@ import { quantityToNumber } from '../../../../sdk/quantity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
 import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
 import { maxReplicas, names } from '../../names.ts'
-import { helperResources } from '../../resources.ts'
+import { helperResources, volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, mebibytes, paths } from '../engine.ts'
@@ -157,7 +157,7 @@ const byPatroni = new Set(['cluster_name', 'hot_standby', 'listen_addresses', 'p
 
 // Each member takes a sender and a slot, and while it is copied two.
 function replicated(db: Database): Record<string, string> {
-  const volume = quantityToNumber(db.spec.storage.size)
+  const volume = quantityToNumber(volumeSize(db))
   return {
     max_wal_senders: '24',
     max_replication_slots: '24',
