@@ -129,7 +129,7 @@ function rules(db: Database): PolicyRule[] {
 }
 
 function configuration(db: Database, memoryBytes: number): Configuration {
-  const settings = { ...replicated(db), ...settingsOf(db, memoryBytes) }
+  const settings = { ...replicated(db), ...settingsOf(db, memoryBytes), hba_file: hbaFile(db) }
   const entries = Object.entries(settings)
   const dynamic = dynamicConfiguration(db, settings)
   const own = entries.filter(([parameter]) => !dynamicParameters.has(parameter) && !byPatroni.has(parameter))
@@ -137,13 +137,23 @@ function configuration(db: Database, memoryBytes: number): Configuration {
     files: {
       // Patroni's own postgresql.conf includes it.
       'postgresql.conf': render(Object.fromEntries(own)),
-      'pg_hba.conf': hostBasedAuthentication(db, roles.replication.username),
+      'pg_hba.conf': hostBasedAuthentication(false, roles.replication.username),
+      ...(db.spec.tls?.required === true && {
+        'pg_hba_tls.conf': hostBasedAuthentication(true, roles.replication.username),
+      }),
       'patroni.yml': document(local(db, dynamic)),
       'cluster.json': document(cluster(db)),
       'dynamic.json': document(dynamic),
     },
     restart: render(Object.fromEntries(entries.filter(([parameter]) => needsRestart(parameter)))),
   }
+}
+
+// A file of its own where connections must be encrypted, because mounted files change under a server: one that has no
+// certificate until its pod is rolled would let nobody in any more, its replicas least of all. Another file is another
+// parameter, which is in force when the pod is.
+function hbaFile({ spec }: Database): string {
+  return `${configurationPath}/${spec.tls?.required === true ? 'pg_hba_tls.conf' : 'pg_hba.conf'}`
 }
 
 /** What Patroni sets on the server's command line, from its dynamic configuration alone. */
@@ -219,7 +229,7 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
       pgpass: `${runPath}/pgpass`,
       use_unix_socket: true,
       use_unix_socket_repl: true,
-      parameters: { hba_file: `${configurationPath}/pg_hba.conf`, unix_socket_directories: socketPath },
+      parameters: { hba_file: hbaFile(db), unix_socket_directories: socketPath },
       create_replica_methods: ['basebackup'],
       basebackup: [{ checkpoint: 'fast' }],
       callbacks: { on_role_change: demoteOthers, on_start: demoteOthers },
