@@ -93,7 +93,7 @@ function env(db: Database): EnvVar[] {
 }
 
 // Another member takes over when the lock in the ConfigMap is `ttl` old. By then a member that does not answer has been
-// killed, so that it cannot wake up and go on: three probes of 4 s with 3 s each, and a second to end. Patroni's
+// killed, so that it cannot wake up and go on: three probes of 3 s, the first within 3 s, and a second to end. Patroni's
 // /liveness asks neither the database nor the API server, so a busy one is not taken for a frozen one.
 const ttl = 20
 
@@ -107,7 +107,7 @@ function probes(): ReturnType<NonNullable<Replication['probes']>> {
     startupProbe: get('/liveness', { periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 3600 }),
     readinessProbe: get('/readiness', { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 }),
     livenessProbe: get('/liveness', {
-      periodSeconds: 4,
+      periodSeconds: 3,
       timeoutSeconds: 3,
       failureThreshold: 3,
       terminationGracePeriodSeconds: 1,
@@ -182,7 +182,8 @@ function dynamicConfiguration(db: Database, settings: Record<string, string>): R
   const parameters = [...dynamicParameters].map((parameter) => [parameter, settings[parameter] ?? null])
   return {
     ttl,
-    loop_wait: 5,
+    // How long it may take to notice that a server has died. At each turn the primary writes to the API server.
+    loop_wait: 3,
     retry_timeout: 5,
     primary_start_timeout: 15,
     maximum_lag_on_failover: 1048576,
