@@ -73,6 +73,9 @@ function joinTo(seeds: readonly number[], { own, peers }: Situation): Decision {
   if (primary === undefined) return wait(`the group of ${list(seeds)} has no primary that answers`)
   if (!own.joined) {
     if (own.tables) return wait(`it has tables of its own, which the group of ${list(seeds)} does not have`)
+    // A server gives one copy at a time; whose clone is refused loses half a minute.
+    const before = ordinals(peers, ({ state }) => state === 'RECOVERING')
+    if (before.length > 0) return wait(`${list(before)} takes a copy first`)
     return { action: 'join', primary, seeds, clone: true }
   }
   const ahead = seeds.every((ordinal) => {
