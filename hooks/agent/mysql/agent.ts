@@ -1,5 +1,6 @@
 // The agent of MySQL: keeps its member in the group of Group Replication, and says what the member is.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Role } from '../../sdk/roles.ts'
 import type { MakeAgent, Step } from '../agent.ts'
@@ -51,6 +52,7 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
   const deed = oneAtATime(logger)
   let written: Role | undefined
   let reason = 'it was not asked yet'
+  let yielded = false
 
   const say = (role: Role | undefined) => {
     if (role !== written) writeFileSync(roleFile, role ?? 'none')
@@ -79,6 +81,7 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
 
   async function inGroup(group: Group, view: View): Promise<Step> {
     reason = 'it left the group'
+    yielded = false
     const state = `ONLINE as ${view.primary ? 'PRIMARY' : 'SECONDARY'} of ${view.hosts.length}`
     if (passwordInUse.changed()) {
       await useRecoveryPassword(hands)
@@ -110,10 +113,16 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
     const { initialized, forced } = group
     const decision = decide({ self, own, peers: answers, initialized, forced })
     reason = reasonOf(decision)
-    if (decision.action === 'bootstrap') await bootstrap(hands)
+    if (decision.action === 'bootstrap') await bootstrap(hands, own.joined ? undefined : group.group)
     if (decision.action === 'stop') await stop(hands)
     if (decision.action === 'join') {
       const { primary, seeds, clone } = decision
+      // New members see the group at the same moment, and only one copy can be taken at a time: the later ones look again.
+      if (clone && !yielded) {
+        yielded = true
+        await wait(1000 * self)
+        return
+      }
       const hosts = seeds.map((ordinal) => `${hostOf(group, ordinal)}:${port}`)
       await join(hands, { self, primary: peers.server(group, primary), seeds: hosts, clone })
     }
