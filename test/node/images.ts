@@ -53,8 +53,8 @@ export const ownImages = {
   s3: 'node.test/s3:1',
   witness: 'node.test/witness:1',
   // Debian's versions of them, under the names of the official images.
-  postgresExporter: engines.postgresql.exporter.image,
-  mysqldExporter: engines.mysql.exporter.image,
+  postgresExporter: engines().postgresql.exporter.image,
+  mysqldExporter: engines().mysql.exporter.image,
 } as const
 
 /** The name that a Database's backup asks for; the binary is of that version (go/rclone/go.mod). */

@@ -290,4 +290,55 @@ const backupScenarios: readonly Scenario[] = [
   },
 ]
 
-export const databaseKindScenarios: readonly Scenario[] = [...userScenarios, ...monitorScenarios, ...backupScenarios]
+const recoveryScenarios: readonly Scenario[] = [
+  {
+    title:
+      'a Database begins with a backup: its owner waits, what fails is told and can be corrected, and it is done once',
+    lacks: ['containers'],
+    async run(cluster) {
+      const namespace = await cluster.namespace('recovery')
+      await cluster.apply(claim(namespace))
+      await cluster.behave({ kind: 'Job', namespace, name: 'copy-restore-*' }, 'run')
+      const lying = { database: 'db', destination: { claim: { name: 'dumps' } } }
+      const recovery = { source: { backup: lying }, backupName: 'db-20200101T000000Z.tar' }
+      const copy = referenceOf(await cluster.apply(database(namespace, 'copy', { bootstrap: { recovery } })))
+      const waiting = referenceOf(await cluster.apply(backup(namespace, 'early', { databaseRef: { name: 'copy' } })))
+      await untilCondition(cluster, copy, 'Ready', 'False', 'Restoring')
+
+      await end(cluster, namespace, 'copy-restore-', 'BackupNotFound: there is no backup of that name', 42)
+      const failed = await untilCondition(cluster, copy, 'Recovered', 'False', 'BackupNotFound')
+      assert.equal(conditionOf(failed, 'Available')?.status, 'False')
+      assert.equal(conditionOf(await cluster.get(waiting), 'Ready')?.reason, 'DatabaseNotReady')
+      const config = await present(cluster, { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: 'copy-config' })
+      assert.match(String(at(config, 'data', 'accounts.sh')), /NOLOGIN PASSWORD/)
+
+      const [first] = await jobsOf(cluster, namespace, 'copy-restore-')
+      await cluster.patch(copy, { spec: { bootstrap: { recovery: { backupName: null } } } })
+      await cluster.until('another Job tries another backup', async () => {
+        const [next] = await jobsOf(cluster, namespace, 'copy-restore-')
+        return next !== undefined && next.metadata.name !== first?.metadata.name
+      })
+      await end(cluster, namespace, 'copy-restore-', '{"name":"db-20260301T120000Z.tar","bytes":5,"seconds":1}')
+      const object = await untilCondition(cluster, copy, 'Ready', 'True', 'Running')
+      assert.equal(at(object, 'status', 'recovery', 'backup'), 'db-20260301T120000Z.tar')
+      assert.equal(conditionOf(object, 'Recovered')?.status, 'True')
+      await assert.rejects(cluster.patch(copy, { spec: { bootstrap: { recovery: { backupName: 'x' } } } }), {
+        reason: 'Invalid',
+      })
+      for (const job of await jobsOf(cluster, namespace, 'copy-restore-')) await cluster.delete(referenceOf(job))
+      await cluster.pass(3)
+      assert.deepEqual(await jobsOf(cluster, namespace, 'copy-restore-'), [], 'it is not done again')
+      await cluster.patch(copy, { spec: { bootstrap: null } })
+      await untilCondition(cluster, copy, 'Ready', 'True', 'Running')
+      await assert.rejects(cluster.patch(copy, { spec: { bootstrap: { recovery } } }), { reason: 'Invalid' })
+    },
+    seconds: 240,
+  },
+]
+
+export const databaseKindScenarios: readonly Scenario[] = [
+  ...userScenarios,
+  ...monitorScenarios,
+  ...backupScenarios,
+  ...recoveryScenarios,
+]

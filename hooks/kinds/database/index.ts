@@ -27,7 +27,7 @@ export const database = composite({
     // What the Role of a growing database holds, for its own claims alone.
     { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'patch'] },
     // And those of replicated ones, for the agents in their pods.
-    ...allEngines.flatMap(({ replication }) => replication?.grants ?? []),
+    ...allEngines().flatMap(({ replication }) => replication?.grants ?? []),
   ],
   validate,
   counts: (metadata, observed) => counts(observed.get(StatefulSet, names({ metadata }).statefulSet)),

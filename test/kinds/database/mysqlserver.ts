@@ -41,7 +41,7 @@ export async function stage(t: Test) {
       .replaceAll('/var/lib/mysql/data', `${root}/data`)
       .replaceAll('/etc/mysql/conf.d', `${root}/etc`)
       .replaceAll('/tmp/reload-applied.sql', `${root}/tmp/reload-applied.sql`)
-      .replaceAll('bash /scripts/', `bash ${root}/scripts/`)
+      .replaceAll(' /scripts/', ` ${root}/scripts/`)
       .replaceAll('port = 3306', `port = ${port}`)
       .replaceAll('bind_address = "*"', 'bind_address = 127.0.0.1')
   const put = (name: string, text: string) => {

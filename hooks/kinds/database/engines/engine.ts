@@ -43,7 +43,7 @@ export interface Engine {
   configuration(db: Database, memoryBytes: number): Configuration
   /**
    * Bash: makes database and accounts as the mounted credentials say, as often as it is run: of the server in the same
-   * pod, or of $DATABASE_HOST. While it is closed, the owner cannot log in or may do nothing.
+   * pod, or of $REMOTE_HOST. While it is closed, the owner cannot log in or may do nothing.
    */
   accountsScript(db: Database, state: 'open' | 'closed'): string
   /** Bash: makes the running engine take over its mounted configuration. */

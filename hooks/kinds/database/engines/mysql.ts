@@ -94,11 +94,11 @@ gzip --decompress --stdout "$file" |
 ask --execute="DROP DATABASE operator_hooks_recovery_$RECOVERY_ID"
 `,
   helperScripts: {
-    // The mysql client as root over the socket, or to $DATABASE_HOST; the password is in a file that only this user can read.
+    // The mysql client as root over the socket, or to $REMOTE_HOST; the password is in a file that only this user can read.
     'client.sh': String.raw`
 options=$(mktemp)
 trap 'rm -f "$options"' EXIT
-if [ -n "${'$'}{DATABASE_HOST:-}" ]; then where="protocol=tcp\nhost=$DATABASE_HOST\nport=$DATABASE_PORT"; else where='protocol=socket\nsocket=${socket}'; fi
+if [ -n "${'$'}{REMOTE_HOST:-}" ]; then where="protocol=tcp\nhost=$REMOTE_HOST\nport=$DATABASE_PORT"; else where='protocol=socket\nsocket=${socket}'; fi
 printf "[client]\nuser=root\npassword=\"%s\"\n$where\n" "$(cat "${'$'}{PASSWORD_FILE:-${paths.superuser}/superuser-password}")" >"$options"
 mysql --defaults-extra-file="$options" --connect-timeout=5 --batch --skip-column-names "$@"
 `,

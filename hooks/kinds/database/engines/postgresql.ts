@@ -79,7 +79,7 @@ export const postgresql: Engine = {
   },
   accountsScript: (db, state) => String.raw`
 # Over the socket, where the pod's own user is trusted; nothing secret is on a command line or in the log.
-psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="${'$'}{DATABASE_HOST:-${socketPath}}" --username=postgres --dbname=postgres >/dev/null <<'SQL'
+psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="${'$'}{REMOTE_HOST:-${socketPath}}" --username=postgres --dbname=postgres >/dev/null <<'SQL'
 SET client_min_messages = 'warning';
 SET log_statement = 'none';
 SET log_min_duration_statement = -1;

@@ -95,6 +95,8 @@ work=$WORK_PATH
 file=$(ls -1d "$work/backup"/*)
 name=$(basename "$file")
 began=$SECONDS
+# What the scripts of the pod ask instead of their own server.
+export REMOTE_HOST="$DATABASE_HOST"
 notempty() { fail NotEmpty "$1: a recovery goes into a new database; volumes of an earlier Database of this name stayed if it was deleted with another policy than Delete"; }
 ${engine.restoreScript(db).trim()}
 ${engine.accountsScript(db, 'open').trim()}

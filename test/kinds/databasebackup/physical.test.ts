@@ -1,0 +1,114 @@
+// A physical DatabaseBackup: a Job that asks the database's own sidecar, for an archive that is there.
+import { spawnSync } from 'node:child_process'
+import type { JobSpec } from 'kubernetes-types/batch/v1.js'
+import t from 'tap'
+import { databaseBackup } from '../../../hooks/kinds/databasebackup/index.ts'
+import type { Condition } from '../../../hooks/sdk/conditions.ts'
+import { createCredentials } from '../../../hooks/sdk/credentials.ts'
+import { evaluateComposite } from '../../../hooks/sdk/evaluate.ts'
+import type { KubernetesObject } from '../../../hooks/sdk/kubernetes.ts'
+import { groupKey } from '../../../hooks/sdk/observed.ts'
+
+const destination = { s3: { bucket: 'backups', credentialsSecret: { name: 's3' } } }
+const encryption = { secretName: 'phrase' }
+
+function answerTo(
+  spec: Record<string, unknown>,
+  backup: Record<string, unknown>,
+  more: Record<string, KubernetesObject[]> = {},
+) {
+  const database = {
+    apiVersion: 'example.com/v1',
+    kind: 'Database',
+    metadata: { name: 'orders', namespace: 'shop', uid: 'uid-db' },
+    spec: { engine: 'postgresql', version: '15.4', storage: { size: '1Gi' }, backup },
+    status: { conditions: [{ type: 'Available', status: 'True', reason: 'ReplicasReady', message: '' }] },
+  }
+  const byName = (objects: KubernetesObject[] = []) =>
+    Object.fromEntries(objects.map((one) => [`shop/${one.metadata.name}`, one]))
+  return evaluateComposite(
+    databaseBackup,
+    {
+      controller: { apiVersion: 'v1', kind: 'C', metadata: {} },
+      parent: {
+        apiVersion: 'example.com/v1',
+        kind: 'DatabaseBackup',
+        metadata: { name: 'now', namespace: 'shop', uid: 'uid-1', generation: 1 },
+        spec: { databaseRef: { name: 'orders' }, method: 'physical', destination, encryption, ...spec },
+      },
+      children: Object.fromEntries(databaseBackup.children.map((type) => [groupKey(type), {}])),
+      related: {
+        'Database.example.com/v1': { 'shop/orders': database },
+        'Job.batch/v1': byName(more.jobs),
+        'Pod.v1': byName(more.pods),
+      },
+      finalizing: false,
+    },
+    {
+      now: new Date('2026-03-01T12:00:00Z'),
+      credentials: createCredentials([{ id: 'first', secret: new Uint8Array(32).fill(1) }]),
+      settings: { imageRegistry: '' },
+    },
+  )
+}
+
+const physical = { method: 'physical', destination, encryption }
+
+t.test('its Job asks the database, and needs neither keys nor room', async (t) => {
+  const { response } = answerTo({}, physical)
+  const job = response.children.find(({ kind }) => kind === 'Job')
+  const { template } = job?.spec as JobSpec
+  const [request, ...others] = template.spec?.containers ?? []
+  t.same([others, template.spec?.initContainers], [[], []])
+  t.same(
+    template.spec?.volumes?.map(({ name }) => name),
+    ['superuser-credentials', 'tmp'],
+  )
+  const { status, stderr } = spawnSync('bash', ['-n'], { input: request?.command?.[2], encoding: 'utf8' })
+  t.equal(status, 0, stderr)
+  const policy = response.children.find(({ kind }) => kind === 'NetworkPolicy')
+  t.notMatch(JSON.stringify(policy), '443', 'it does not reach the store')
+})
+
+t.test('what the sidecar told is its status, and where the backup lies', async (t) => {
+  const job = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'now-once', namespace: 'shop', uid: 'job-1' },
+    status: { conditions: [{ type: 'Complete', status: 'True', lastTransitionTime: '2026-03-01T12:00:09Z' }] },
+  }
+  const message = '{"name":"20260301-120000F","bytes":3735776,"seconds":4,"verified":false}'
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: 'p',
+      namespace: 'shop',
+      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'now-once', uid: 'job-1' }],
+    },
+    status: { containerStatuses: [{ name: 'finish', state: { terminated: { message } } }] },
+  }
+  const { response } = answerTo({}, physical, { jobs: [job], pods: [pod] })
+  const { lastBackup } = response.status as { lastBackup: Record<string, unknown> }
+  t.match(lastBackup, { name: '20260301-120000F', size: 3735776, durationSeconds: 4, encrypted: true })
+  t.match(
+    lastBackup.location,
+    /^s3:\/\/backups\/shop\/orders\/physical\/backup\/orders-[0-9a-f]{10}\/20260301-120000F$/,
+  )
+})
+
+t.test('it goes where the Database archives to, and nowhere else', async (t) => {
+  for (const backup of [
+    {},
+    { ...physical, encryption: undefined },
+    { ...physical, destination: { s3: { bucket: 'other' } } },
+  ]) {
+    const { hold, response } = answerTo({}, backup)
+    t.match(hold, { reason: 'NoArchive', message: /spec\.backup has to say method: physical/ })
+    t.same(response.children, [])
+    const { conditions } = response.status as { conditions: Condition[] }
+    t.equal(conditions.find(({ type }) => type === 'Ready')?.reason, 'NoArchive')
+  }
+  const { hold } = answerTo({ verify: true }, physical)
+  t.match(hold?.message, /^spec\.verify: physical backups are checked page by page/)
+})
