@@ -18,13 +18,16 @@ import {
 import { type Decision, decide, type Observation } from './decide.ts'
 import { type Group, readGroup } from './group.ts'
 import { observe, type View, viewOf } from './observe.ts'
-import { keepRegistry } from './registry.ts'
+import { enter, keepRegistry } from './registry.ts'
 import { type Server, serverAt } from './server.ts'
 
 const port = 3306
 
 /** Milliseconds between two attempts to come into the group. */
 const pauseMilliseconds = 1000
+
+/** Milliseconds without an answer after which a primary may have been frozen, and another elected: it takes five seconds. */
+const silenceMilliseconds = 3000
 
 export const makeAgent: MakeAgent = ({ env, logger }) => {
   const socketPath = required(env, 'MYSQL_SOCKET')
@@ -53,6 +56,7 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
   let written: Role | undefined
   let reason = 'it was not asked yet'
   let yielded = false
+  let proven = 0
 
   const say = (role: Role | undefined) => {
     if (role !== written) writeFileSync(roleFile, role ?? 'none')
@@ -94,6 +98,10 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
       return { role: 'replica', state }
     }
     await upkeep.run(view.hosts.map(ordinalOf))
+    // Who wakes up believes for some seconds more to be the primary, and would take the label from the one that is. A
+    // transaction is through only where the others agree.
+    if (written !== 'primary' || performance.now() - proven > silenceMilliseconds) await enter(hands.root, self)
+    proven = performance.now()
     say('primary')
     if (!(await hasAccounts(eyes))) return { role: undefined, state: `${state}, its accounts being made` }
     const others = Array.from({ length: group.replicas }, (_, ordinal) => ordinal).filter((each) => each !== self)
