@@ -48,6 +48,8 @@ t.test('a revision waits without a write, is promoted, and another is aborted', 
     const all = [reference, deploymentOf(namespace, 'shop'), deploymentOf(namespace, 'shop-canary')]
     return (await Promise.all(all.map((one) => present(cluster, one)))).map(({ metadata }) => metadata.resourceVersion)
   }
+  // What Deployments count last has been told by then.
+  await cluster.pass(5)
   const before = await versions()
   const answered = await cluster.hook.answered()
   await cluster.until('it was asked again', async () => (await cluster.hook.answered()) > answered, 60)
