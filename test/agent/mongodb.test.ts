@@ -1,5 +1,5 @@
 // The agent of MongoDB against servers that speak its protocol: the driver is the real one, the servers are made up.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pino from 'pino'
@@ -23,17 +23,21 @@ interface Pods {
   want(members: number, initialized?: boolean): void
   passwords(...known: string[]): void
   probe(number: number, path: string): Promise<number>
+  /** What an agent told its pod. */
+  told(number: number): string
 }
 
 async function pods(t: Test, count: number): Promise<Pods> {
   const mongods = await startMongods(count, await freePort())
-  const files = { members: join(t.testdir({}), 'members.json') }
+  const folder = t.testdir({})
+  const files = { folder, members: join(folder, 'members.json') }
   let passwords = ['first']
   const ports = await Promise.all(mongods.all.map(() => freePort()))
   const start = (): EngineAgent[] =>
     mongods.all.map(({ number, local }) =>
       agentOf({
         ...{ set: 'orders', ordinal: number, own: local, host: mongods.host, members: files.members },
+        roleFile: join(files.folder, `role-${number}`),
         reach: {
           ...{ tls: false, administrator: 'root', passwords: () => passwords },
           timeouts: { question: 500, change: 10_000 },
@@ -74,6 +78,7 @@ async function pods(t: Test, count: number): Promise<Pods> {
     passwords(...known) {
       passwords = known
     },
+    told: (number) => readFileSync(join(files.folder, `role-${number}`), 'utf8'),
     probe: async (number, path) => (await fetch(`http://127.0.0.1:${ports[number]}${path}`)).status,
   }
   return made
@@ -160,6 +165,7 @@ t.test('to scale in, a primary that has to go steps down, and one after another 
   t.same(membersOf(set, 0), [0])
   t.same(set.mongods.changes.slice(4), ['2 replSetStepDown', '0 replSetReconfig', '0 replSetReconfig'])
   t.equal((await set.looks(2, /^in no replica set/)).role, undefined, 'who has left has no role')
+  t.same([0, 1, 2].map(set.told), ['primary', 'none', 'none'], 'which scripts of the pod are told')
   set.want(3, true)
   await set.until('they are back', () => membersOf(set, 0).length === 3)
   t.same(membersOf(set, 0), [0, 1, 2])

@@ -14,7 +14,7 @@ export interface Session {
   scram?: Conversation
 }
 
-export interface Conversation {
+interface Conversation {
   user: string
   first: string
   challenge: string

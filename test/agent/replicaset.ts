@@ -10,7 +10,7 @@ interface Config {
 }
 
 /** One server. What tests change of it, it then answers. */
-export interface Mongod {
+interface Mongod {
   readonly number: number
   /** Where its own pod's agent reaches it. */
   readonly local: string

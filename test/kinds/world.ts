@@ -120,6 +120,50 @@ export function change(world: World, spec: Spec): void {
   }
 }
 
+/** Takes another spec in the place of the whole one, as `kubectl replace` would. */
+export function replaceSpec(world: World, spec: unknown): void {
+  world.parent = { ...world.parent, spec }
+  change(world, {})
+}
+
+/** How often a property is tried: PROPERTY_RUNS times, or as often as is said here. */
+export function propertyRuns(usual: number): { numRuns: number } {
+  return { numRuns: Number(process.env.PROPERTY_RUNS ?? usual) }
+}
+
+/** A resource of which nothing exists yet: throws unless a second answer is the same bytes, and writes nothing. */
+export function reachesFixpoint(world: World): void {
+  const first = step(world)
+  if (first.evaluation.hold !== undefined) throw new Error(first.evaluation.hold.message)
+  const second = step(world)
+  const [children, again] = [first, second].map(({ evaluation }) => JSON.stringify(evaluation.response.children))
+  same(again, children)
+  same(second.writes, [])
+}
+
+/** Throws unless the answer is the same bytes with the children in another order, and keys of the other style. */
+export function ignoresOrder(world: World): void {
+  const { response } = ask(world)
+  const reversed = <T>(entries: Record<string, T>, rename: (key: string) => string = (key) => key) =>
+    Object.fromEntries(
+      Object.entries(entries)
+        .reverse()
+        .map(([key, value]) => [rename(key), value]),
+    )
+  world.children = reversed(world.children)
+  for (const [type, group] of Object.entries(world.children)) {
+    world.children[type] = reversed(group, (key) => key.replace(`${namespace}/`, ''))
+  }
+  same(JSON.stringify(ask(world).response), JSON.stringify(response))
+}
+
+/** Deletes the children that `keep` says no to. */
+export function loseChildren(world: World, keep: Iterator<boolean>): void {
+  for (const group of Object.values(world.children)) {
+    for (const key of Object.keys(group)) if (!keep.next().value) delete group[key]
+  }
+}
+
 /** The child of that kind and name; an error when it is not there. */
 export function child(world: World, kind: string, name: string): KubernetesObject {
   const found = findChild(world, kind, name)

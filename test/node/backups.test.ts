@@ -12,10 +12,10 @@ import {
   untilGone,
   untilPhase,
 } from '../scenarios/database.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('backups in real pods', { skip: reason }, async () => {})
 } else {

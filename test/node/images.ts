@@ -92,12 +92,19 @@ async function smallImage(name: string, program: string | undefined, config: Ima
   return ensureImage(name, config, digest([program, config]), async (root) => busyboxRoot(root, busybox, program))
 }
 
+/** What is in the images of packages: it takes the network and a disk more than a processor. */
+export async function ensureImageRootfs() {
+  return {
+    postgres: await ensureRootfs(postgresRecipe),
+    mysql: await ensureRootfs(mysqlRecipe),
+    exporters: await ensureRootfs(exportersRecipe),
+    agent: await ensureRootfs(postgresqlAgentRecipe),
+  }
+}
+
 /** Finds or makes every image that all tests need. */
 export async function ensureImages(binaries: NodeBinaries): Promise<Images> {
-  const postgres = await ensureRootfs(postgresRecipe)
-  const mysql = await ensureRootfs(mysqlRecipe)
-  const exporters = await ensureRootfs(exportersRecipe)
-  const agent = await ensureRootfs(postgresqlAgentRecipe)
+  const { postgres, mysql, exporters, agent } = await ensureImageRootfs()
   const exporter = (name: string, program: string) =>
     ensureImage(name, { Entrypoint: [`/usr/bin/prometheus-${program}`] }, digest(exporters), exporters)
   const versions = {

@@ -3,10 +3,10 @@
 import t, { type Test } from 'tap'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { at, database, databaseAt, present, untilCondition, untilPhase } from '../scenarios/database.ts'
-import { obstacle } from './requirements.ts'
+import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
-const reason = obstacle()
+const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('MySQL groups in real pods', { skip: reason }, async () => {})
 } else {

@@ -2,7 +2,7 @@
 // why, where there can be no nodes.
 import { ensureBinaries } from '../cluster/build.ts'
 import { ensureNodeBinaries } from './build.ts'
-import { ensureImages } from './images.ts'
+import { ensureImageRootfs, ensureImages } from './images.ts'
 import { ensureNodeRootfs } from './node.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 
@@ -13,7 +13,12 @@ if (reason !== undefined) {
 }
 const started = Date.now()
 await ensureBinaries()
-// What comes as packages is quick and fails at once where no mirror is reached, so it comes first.
-await ensureNodeRootfs()
-await ensureImages(await ensureNodeBinaries())
+// Packages take the network, programs the processors: beside each other they take as long as the longer of the two.
+const [binaries] = await Promise.all([ensureNodeBinaries(), packages()])
+await ensureImages(binaries)
 process.stdout.write(`all is there after ${Math.round((Date.now() - started) / 1000)} s\n`)
+
+async function packages(): Promise<void> {
+  await ensureNodeRootfs()
+  await ensureImageRootfs()
+}

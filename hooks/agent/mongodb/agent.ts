@@ -1,7 +1,8 @@
 // The agent of MongoDB: begins the replica set, keeps its members those that are wanted, answers the kubelet's probes, and
 // says what its member is.
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Role } from '../../sdk/roles.ts'
 import type { EngineAgent, MakeAgent, Step } from '../agent.ts'
 import { required } from '../agent.ts'
 import { type Action, decide, type Observation, questions, type Target } from './decide.ts'
@@ -20,6 +21,8 @@ export interface Surroundings {
   host(ordinal: number): string
   /** File that holds a `Target`. */
   members: string
+  /** File that is told what the member is: primary, replica or none. */
+  roleFile: string
   /** How servers are reached, and who logs in. */
   reach: Reach
   /** Where the kubelet asks. */
@@ -31,7 +34,7 @@ export interface Surroundings {
 /**
  * REPLICA_SET names the set and begins the names of its pods; SERVER_ADDRESS is the own server's, MEMBER_ADDRESS that of
  * every member with {} for the pod's number; MEMBERS_FILE holds a `Target`, SUPERUSER_FOLDER the administrator's passwords;
- * TLS is "required" where servers take nothing else; PROBE_PORT is where the kubelet asks.
+ * ROLE_FILE is told what the member is; TLS is "required" where servers take nothing else; PROBE_PORT is where the kubelet asks.
  */
 export const makeAgent: MakeAgent = ({ env }) => {
   const set = required(env, 'REPLICA_SET')
@@ -40,6 +43,7 @@ export const makeAgent: MakeAgent = ({ env }) => {
   const folder = required(env, 'SUPERUSER_FOLDER')
   return agentOf({
     ...{ set, ordinal, own: required(env, 'SERVER_ADDRESS'), members: required(env, 'MEMBERS_FILE') },
+    roleFile: required(env, 'ROLE_FILE'),
     host: (number) => address.replace('{}', String(number)),
     reach: {
       ...{ tls: env.TLS === 'required', administrator: 'root', passwords: () => passwordsIn(folder) },
@@ -73,6 +77,11 @@ export function agentOf(surroundings: Surroundings): EngineAgent {
     }
   }
   let before = ''
+  let told: string | undefined
+  const tell = (role: Role | 'none') => {
+    if (role !== told) writeFileSync(surroundings.roleFile, role)
+    told = role
+  }
   return {
     async step(): Promise<Step> {
       const { server: own, hosts } = await server.hello()
@@ -82,6 +91,7 @@ export function agentOf(surroundings: Surroundings): EngineAgent {
       before = state
       if (work === undefined && performance.now() >= next) work = keep(own)
       const text = [state === 'outside' ? 'in no replica set' : state.toUpperCase(), note].filter(Boolean).join('; ')
+      tell(own.is !== 'member' ? 'none' : own.state === 'primary' ? 'primary' : 'replica')
       if (own.is !== 'member') return { role: undefined, state: text }
       if (own.state !== 'primary') return { role: 'replica', state: text }
       return { role: 'primary', state: `${text} of ${hosts.length}`, others: otherPods({ set, ordinal, host }, hosts) }

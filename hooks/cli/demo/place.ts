@@ -6,8 +6,8 @@ import type { Definition } from '../../sdk/definition.ts'
 import { isRecord, type KubernetesObject } from '../../sdk/kubernetes.ts'
 import { inputError } from '../command.ts'
 import { installationOf } from '../installation.ts'
+import type { TourCluster } from './cluster.ts'
 import { portTaken } from './port.ts'
-import type { TourCluster } from './tour.ts'
 
 /** A cluster with the hook service in it. */
 export interface Place {

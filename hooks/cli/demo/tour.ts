@@ -1,15 +1,13 @@
 // The tour: what this suite does, shown on any cluster that it is installed in.
-import type { ApiError, Cluster } from '../../../test/scenarios/cluster.ts'
 import { type Condition, findCondition } from '../../sdk/conditions.ts'
 import { isRecord, type KubernetesObject, type ObjectReference, type ObjectType } from '../../sdk/kubernetes.ts'
+import { isApiError } from '../../simulator/errors.ts'
 import { pictureOf, stateOf } from '../picture.ts'
 import { drawTree } from '../present.ts'
 import { referenceTo } from '../references.ts'
 import type { Paint } from '../shell.ts'
+import type { TourCluster } from './cluster.ts'
 import type { Screen } from './screen.ts'
-
-/** What the tour asks of a cluster. */
-export type TourCluster = Pick<Cluster, 'apply' | 'get' | 'list' | 'patch' | 'delete' | 'namespace' | 'pass' | 'behave'>
 
 export interface TourOptions {
   readonly cluster: TourCluster
@@ -219,10 +217,6 @@ async function refuse(stage: Stage, parent: KubernetesObject, { bold, dim }: Pai
   const [cause] = error.causes
   const said = cause === undefined ? error.message : `${cause.field}: ${cause.message}`
   return `refused: ${bold(parent.metadata.name ?? '')} with 1Mi in the place of ${storage.size}: ${dim(said)}`
-}
-
-function isApiError(error: unknown): error is ApiError {
-  return error instanceof Error && error.name === 'ApiError'
 }
 
 /** A WebApp whose new versions are tried by steps of seconds: nobody wants to watch the minutes that they should take. */

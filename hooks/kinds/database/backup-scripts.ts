@@ -1,5 +1,5 @@
-// What the containers of a backup run. The first dumps and verifies with the engine's own tools, the second stores
-// the dump and prunes. Names of backups sort by time: <database>-20260131T020000Z<suffix>.
+// What the containers of a last backup run. The first dumps and verifies with the engine's own tools, as that of any backup
+// does, and the second stores the dump. Names of backups sort by time: <database>-20260131T020000Z<suffix>.
 import { engineOf } from './engines/index.ts'
 import type { Database } from './schema.ts'
 
@@ -41,7 +41,7 @@ echo "dumped and verified $name, $(wc -c <"$work/$name") bytes"
 
 function storeScript(db: Database): string {
   const functions = db.spec.backup.destination?.s3 === undefined ? claimFunctions : s3Functions
-  return String.raw`#!/bin/sh
+  return `#!/bin/sh
 set -eu
 work="$BACKUP_PATH/.work-$HOSTNAME"
 # Stored or not, nothing is left: another attempt is another pod, which dumps anew.
@@ -55,20 +55,6 @@ for file in "$work/$DATABASE_NAME"-*; do
   store "$file" "$name"
   echo "stored $name"
 done
-
-# Only now that there is a new backup: those older than the retention go, and never the newest.
-if [ -n "${'$'}{RETENTION_SECONDS:-}" ]; then
-  cutoff="$DATABASE_NAME-$(date -u -d "@$(($(date -u +%s) - RETENTION_SECONDS))" +%Y%m%dT%H%M%SZ)"
-  list >"$work/list"
-  grep "^$DATABASE_NAME-[0-9]\{8\}T[0-9]\{6\}Z" "$work/list" | sort >"$work/sorted"
-  sed '$d' "$work/sorted" >"$work/older"
-  while read -r name; do
-    if expr "x$name" '<' "x$cutoff" >/dev/null; then
-      discard "$name"
-      echo "pruned $name"
-    fi
-  done <"$work/older"
-fi
 `
 }
 
@@ -77,13 +63,9 @@ directory="$BACKUP_PATH/$DATABASE_NAME"
 mkdir -p "$directory"
 # Renamed within one volume: a backup is there as a whole or not at all.
 store() { mv "$1" "$directory/$2" && sync; }
-list() { ls -1 "$directory"; }
-discard() { rm "$directory/$1"; }
 `
 
 const s3Functions = `
 # rclone compares checksums after the upload.
 store() { rclone copyto --s3-no-check-bucket "$1" "$BACKUP_REMOTE/$2"; }
-list() { rclone lsf --files-only "$BACKUP_REMOTE"; }
-discard() { rclone deletefile "$BACKUP_REMOTE/$1"; }
 `

@@ -100,7 +100,6 @@ function dump(db: Database, settings: Settings): Container {
   }
 }
 
-// It prunes nothing: RETENTION_SECONDS is not set.
 function store(db: Database, settings: Settings): Container {
   const { destination, encryption } = db.spec.backup
   const s3 = destination?.s3

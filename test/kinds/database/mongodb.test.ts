@@ -168,6 +168,26 @@ t.test('a member’s script lays the key as mongod wants it', async (t) => {
   t.equal(readFileSync(join(root, 'tmp/tls-authorities.pem'), 'utf8'), 'CA\n')
 })
 
+t.test('accounts are made on the primary, and only members are told what is new', async (t) => {
+  const root = t.testdir({ tmp: {} })
+  const scripts = scriptsOf(mongodb)
+  const run = (name: string, role: string) => {
+    writeFileSync(join(root, 'role'), role)
+    // Without MongoDB's shell whatever wants to change something fails.
+    const script = (scripts[name] ?? '').replaceAll('/tmp/role', join(root, 'role'))
+    return spawnSync('bash', ['-c', script], { env: { PATH: '/usr/bin:/bin' } }).status === 0
+  }
+  t.same(
+    ['primary', 'replica', 'none'].map((role) => run('accounts.sh', role)),
+    [false, true, true],
+  )
+  t.same(
+    ['primary', 'replica', 'none'].map((role) => run('reload.sh', role)),
+    [false, false, true],
+  )
+  t.match(scripts['watch.sh'], 'cat /tmp/role', 'both are run again when it changes')
+})
+
 t.test('what its shells run is JavaScript', async (t) => {
   for (const spec of [{}, { tls: { secretName: 'tls', required: true } }] satisfies Spec[]) {
     const scripts = scriptsOf({ ...mongodb, ...spec, backup: { destination: { claim: { name: 'store' } } } })
@@ -180,7 +200,6 @@ t.test('what its shells run is JavaScript', async (t) => {
         t.doesNotThrow(() => new Script(program), `${name}: ${program}`)
       }
     }
-    t.match(scripts['accounts.sh'], /isWritablePrimary/)
     t.match(scripts['backup.sh'], /--oplog/)
   }
 })

@@ -52,6 +52,8 @@ export const passwords = {
   superuser: 'SuperSecret1',
   monitor: 'MonitorSecret1',
   operator: 'OperatorSecret1',
+  replicator: 'ReplicatorSecret1',
+  rewind: 'RewindSecret1',
   app: 'AppSecret1',
 }
 
@@ -105,7 +107,7 @@ export async function startPostgres(t: Test, spec: Spec = {}): Promise<Server> {
   for (const name of ['postgresql.conf', 'pg_hba.conf']) put(`etc/postgresql/${name}`, scripts[name] ?? '')
   put('etc/credentials/app/username', 'app')
   put('etc/credentials/app/password', passwords.app)
-  for (const name of ['superuser', 'monitor', 'operator'] as const) {
+  for (const name of ['superuser', 'monitor', 'operator', 'replicator', 'rewind'] as const) {
     put(`etc/credentials/superuser/${name}-password`, passwords[name])
   }
   const made = shell('initdb', [

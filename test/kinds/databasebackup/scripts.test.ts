@@ -112,6 +112,70 @@ function podOf(root: string, shell: Shell, local: (script: string) => string, en
 
 const hasRclone = spawnSync('rclone', ['obscure', 'x']).status === 0
 
+const day = 86400_000
+
+// As `date -u +%Y%m%dT%H%M%SZ` writes it.
+function stamp(ago: number): string {
+  return new Date(Date.now() - ago).toISOString().replace(/[-:]|\.\d+/g, '')
+}
+
+/** The last container of a backup on a claim, run on files of a folder. */
+function finishOn(root: string, command: string) {
+  const shell: Shell = (_command, args, env) =>
+    spawnSync(command, args, { env: { ...process.env, ...env }, encoding: 'utf8' })
+  const folder = join(root, 'backup/orders')
+  mkdirSync(folder, { recursive: true })
+  mkdirSync(join(root, 'tmp'), { recursive: true })
+  const steps = stepsOf().slice(-1)
+  return {
+    folder,
+    put: (...names: string[]) => {
+      for (const name of names) writeFileSync(join(folder, name), name)
+    },
+    /** Stores a dump of that name, or fails for there is none. */
+    finish(name?: string) {
+      const work = join(root, 'backup/.work-pod-1')
+      if (name !== undefined) {
+        mkdirSync(work)
+        writeFileSync(join(work, name), 'a dump')
+      }
+      return podOf(root, shell, (script) => script, { HOSTNAME: 'pod-1' })(steps)
+    },
+  }
+}
+
+for (const shell of ['sh', 'bash']) {
+  t.test(`${shell}: a backup is stored, and only then go those that are older than the retention`, async (t) => {
+    const { folder, put, finish } = finishOn(t.testdir({}), shell)
+    const old = [30, 8].map((days) => `orders_nightly-${stamp(days * day)}.tar`)
+    const young = [6, 1].map((days) => `orders_nightly-${stamp(days * day)}.tar`)
+    const others = [
+      'orders_nightly-notes.txt',
+      `orders_nightly-2-${stamp(30 * day)}.tar`,
+      `orders-${stamp(30 * day)}.tar`,
+    ]
+    put(...old, ...young, ...others)
+    t.equal(finish().failed, 'finish', 'there is no dump')
+    t.same(readdirSync(folder).sort(), [...old, ...young, ...others].sort(), 'nothing is pruned')
+    const today = `orders_nightly-${stamp(0)}.tar`
+    const { failed, log } = finish(today)
+    t.equal(failed, undefined, log)
+    t.same(readdirSync(folder).sort(), [...young, ...others, today].sort())
+    t.equal(readFileSync(join(folder, today), 'utf8'), 'a dump')
+    for (const name of old) t.match(log, `pruned ${name}`)
+    t.same(readdirSync(join(folder, '..')), ['orders'], 'nothing is left over')
+  })
+
+  t.test(`${shell}: the newest backup is never pruned, however old it is`, async (t) => {
+    const { folder, put, finish } = finishOn(t.testdir({}), shell)
+    const [older = '', newer = ''] = [60, 50].map((days) => `orders_nightly-${stamp(days * day)}.tar`)
+    put(older)
+    const { failed, log } = finish(newer)
+    t.equal(failed, undefined, log)
+    t.same(readdirSync(folder), [newer])
+  })
+}
+
 t.test('PostgreSQL', { skip: postgresFolder() === undefined && 'there is no PostgreSQL' }, async (t) => {
   const server = await startPostgres(t)
   const { root } = server

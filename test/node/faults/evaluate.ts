@@ -17,13 +17,13 @@ export interface Line {
   readonly pods?: readonly MemberPod[]
 }
 
-export interface MemberState {
+interface MemberState {
   readonly primary: boolean
   readonly online: number
   readonly word: string
 }
 
-export interface MemberPod {
+interface MemberPod {
   readonly name: string
   readonly uid: string
   readonly ip: string

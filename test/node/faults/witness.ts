@@ -50,7 +50,7 @@ export async function startWitness(cluster: NodeCluster, options: WitnessOptions
       health.take(line)
     })
     one.on('close', () => {
-      if (!closed) setTimeout(listen, 500)
+      if (!closed) setTimeout(listen, 1000)
     })
   }
   listen()

@@ -74,7 +74,7 @@ const resources = {
 const serverProcess = { postgresql: 'postgres', mysql: 'mysqld' } as const
 
 /** The Database of such a world. */
-export function worldDatabase(namespace: string, cluster: NodeCluster, options: WorldOptions): KubernetesObject {
+function worldDatabase(namespace: string, cluster: NodeCluster, options: WorldOptions): KubernetesObject {
   const { engine, members, synchronous = false, spec } = options
   return database(namespace, name, {
     engine,
@@ -182,11 +182,15 @@ function worldOf(given: Given): World {
         if (condition?.status === 'True' && settled) ready ??= Date.now()
         else ready = undefined
         const since = witness.healthySince()
-        if (since !== undefined && ready !== undefined) {
+        // Where the kubelet of its node is away, the witness is not heard, and what it said last says nothing about now.
+        const heard = Date.now() - (witness.lines.at(-1)?.end ?? 0) < silenceMs
+        if (heard && since !== undefined && ready !== undefined) {
           const began = Math.max(since, ready)
           if (Date.now() - began > steadyMs) return began
         }
-        complaint = since === undefined ? witness.complaint() : `Ready is ${condition?.status}: ${condition?.message}`
+        if (!heard) complaint = 'nothing is heard of the witness'
+        else
+          complaint = since === undefined ? witness.complaint() : `Ready is ${condition?.status}: ${condition?.message}`
         await wait(250)
       }
       throw new Error(`not well again after ${seconds} s: ${complaint}\n${await kubectl('get', 'pods', '-owide')}`)
@@ -202,6 +206,9 @@ function worldOf(given: Given): World {
 
 /** So long all must have been well, before it is said to be. */
 const steadyMs = 5000
+
+/** The witness has something to tell ten times a second. */
+const silenceMs = 3000
 
 // $1 the signal, $2 a process' name or nothing for all, then containers. Twice, for what is forked in between. The server
 // is the oldest process of its name.

@@ -52,7 +52,7 @@ export const mongodb: Engine = {
     },
   ],
   configuration: (db, memoryBytes) => configurationOf(db, memoryBytes),
-  accountsScript: (db, state) => accountsScript(db, { state }),
+  accountsScript,
   reloadScript,
   dumpScript: (db) => String.raw`
 options=$work/tools.yaml

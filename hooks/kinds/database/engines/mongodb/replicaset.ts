@@ -14,10 +14,10 @@ import { tokenMount, tokenVolume } from '../../token.ts'
 import { mebibytes, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
 import { configurationOf, configurationPath, layCertificates, port } from './configuration.ts'
-import { accountsScript } from './scripts.ts'
+import { accountsScript, reloadScript } from './scripts.ts'
 
 /** Of a replica set, if all are to vote: https://www.mongodb.com/docs/manual/reference/limits/ */
-export const maxMembers = 7
+const maxMembers = 7
 
 /** Where the agent answers the kubelet. */
 const probePort = 27080
@@ -26,6 +26,9 @@ const probePort = 27080
 const keyFile = { key: 'keyfile', path: '/tmp/keyfile' } as const
 
 const membersFile = 'members.json'
+
+/** Written by the agent: what the member is. */
+const roleFile = '/tmp/role'
 const oplogSize = 'replication.oplogSizeMB'
 
 export const replicaSet: Replication = {
@@ -47,9 +50,17 @@ export const replicaSet: Replication = {
     }
   },
   scripts: (db) => ({
-    'accounts.sh': accountsScript(db, { replicated: true, state: isFilling(db) ? 'closed' : 'open' }),
+    // Only a primary can be written to, and what it has reaches the others.
+    'accounts.sh': `
+if [ "$(cat ${roleFile} 2>/dev/null)" != primary ]; then exit 0; fi
+${accountsScript(db, isFilling(db) ? 'closed' : 'open')}`,
+    // Who is no member has no users.
+    'reload.sh': `
+if ! grep --quiet --line-regexp 'primary\\|replica' ${roleFile} 2>/dev/null; then exit 0; fi
+${reloadScript(db)}`,
     'member.sh': memberScript(db),
   }),
+  watched: [roleFile],
   command: () => ({ command: ['bash', `${paths.scripts}/member.sh`] }),
   // No MONGO_INITDB_ROOT_…: each would begin with users of its own.
   env: () => [{ name: 'HOME', value: '/tmp' }],
@@ -142,6 +153,7 @@ function agent(db: Database, settings: Settings): Container {
       { name: 'MEMBER_ADDRESS', value: memberAddress(db) },
       { name: 'MEMBERS_FILE', value: `${configurationPath}/${membersFile}` },
       { name: 'SUPERUSER_FOLDER', value: paths.superuser },
+      { name: 'ROLE_FILE', value: roleFile },
       { name: 'PROBE_PORT', value: String(probePort) },
       ...(db.spec.tls?.required === true ? [{ name: 'TLS', value: 'required' }] : []),
     ],
@@ -151,6 +163,7 @@ function agent(db: Database, settings: Settings): Container {
     volumeMounts: [
       { name: 'configuration', mountPath: configurationPath, readOnly: true },
       { name: 'superuser-credentials', mountPath: paths.superuser, readOnly: true },
+      { name: 'tmp', mountPath: '/tmp' },
       tokenMount,
     ],
   }

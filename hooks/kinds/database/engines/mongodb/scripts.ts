@@ -19,11 +19,8 @@ if [ -n "\${REMOTE_HOST:-}" ]; then address="mongodb://$REMOTE_HOST:$DATABASE_PO
 mongosh --quiet --norc "$address" --eval 'quit(0)' >/dev/null 2>&1 || address="$address&tls=true&tlsInsecure=true"
 `
 
-/** Bash: makes database and accounts as the mounted credentials say; of a replica set, on its primary. */
-export function accountsScript(
-  db: Database,
-  { replicated = false, state }: { replicated?: boolean; state: 'open' | 'closed' },
-): string {
+/** Bash: makes database and accounts as the mounted credentials say; `closed`, applications may do nothing yet. */
+export function accountsScript(db: Database, state: 'open' | 'closed'): string {
   return String.raw`
 ${chooseAddress}
 mongosh --quiet --norc "$address" --eval '
@@ -34,9 +31,8 @@ const app = db.getSiblingDB("${db.spec.credentials.database}")
 const password = read("${paths.superuser}/superuser-password")
 const user = read("${paths.app}/username")
 const pwd = read("${paths.app}/password")
-const knows = (database, name, secret) => { try { return database.auth(name, secret).ok === 1 } catch { return false } }
-const login = (secret) => knows(admin, "root", secret)
-${replicated ? ofOthers : ''}// After a rotation the server still has the password before it.
+const login = (secret) => { try { return admin.auth("root", secret).ok === 1 } catch { return false } }
+// After a rotation the server still has the password before it.
 if (!login(password)) {
   if (!existsSync("${paths.superuser}/superuser-password-previous") || !login(read("${paths.superuser}/superuser-password-previous"))) {
     print("the administrator cannot log in")
@@ -52,15 +48,6 @@ ${state === 'open' ? 'app.grantRolesToUser(user, roles)' : ''}
 ${otherStatements}'
 `
 }
-
-// Only a primary can be written to; what it changes, it changes for all. So others are done when that has reached them, and
-// whichever becomes the primary meanwhile does what the one before did not.
-const ofOthers = `if (!db.hello().isWritablePrimary) {
-  if (login(password) && knows(app, user, pwd)) quit(0)
-  print("the primary has not made the accounts yet")
-  quit(1)
-}
-`
 
 /** Bash: makes the running server take over its mounted configuration. */
 export function reloadScript(db: Database): string {
