@@ -30,7 +30,7 @@ found = [(one, stanza) for stanza in stanzas for one in stanza.get("backup", [])
 if not found and broken:
     said = " ".join(repo["status"]["message"] for stanza in stanzas for repo in stanza.get("repo", []) if repo["status"]["code"]) or broken[0]["message"]
     text = re.sub(r"\s+", " ", said)[:300]
-    fail("DecryptionFailed" if re.search("cipher|decrypt|passphrase", said, re.I) else "SourceUnavailable", "the archive of " + database + " cannot be read: " + text)
+    fail("DecryptionFailed" if re.search("crypt|cipher|passphrase", said, re.I) else "SourceUnavailable", "the archive of " + database + " cannot be read: " + text)
 if not found:
     fail("BackupNotFound", "there is no physical backup of " + database + " in " + os.environ["PLACE"])
 if wanted:
