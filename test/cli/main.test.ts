@@ -35,6 +35,7 @@ t.test('every command is listed and explains itself', async (t) => {
   const commands = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = '']) => name)
   t.same([...commands].sort(), [
     'abort',
+    'agent',
     'analyze',
     'certificate',
     'controllers',

@@ -99,7 +99,7 @@ t.test('what the hooks were asked can be recorded, and replayed', async (t) => {
   const dir = t.testdir()
   t.equal((await simulated(['--record', `${dir}/hooks`, '--at', '2m=scale:2', '--for', '4m'])).code, 0)
   const names = readdirSync(`${dir}/hooks`).sort()
-  t.equal(names[0], '001-cache-sync-sessions.json')
+  t.equal(names[0], '001-cache-customize-sessions.json')
   t.ok(names.length >= 4, `${names.length} different requests`)
   const shell = recordingShell()
   t.equal(await replay([`${dir}/hooks`], shell), 0, shell.output())
