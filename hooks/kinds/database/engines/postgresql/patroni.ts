@@ -1,20 +1,18 @@
 // PostgreSQL replicated by Patroni (https://patroni.readthedocs.io/en/latest/), which runs inside the engine's own image
 // from what an init container brings, and keeps its state in ConfigMaps. Why, and what was found out on real nodes, is in
 // docs/decisions/0035-patroni-by-init-container.md.
-import type { Container, EnvVar, Probe, VolumeMount } from 'kubernetes-types/core/v1.js'
-import type { Settings } from '../../../../sdk/definition.ts'
-import { postgresqlAgentImage } from '../../../../sdk/images.ts'
+import type { EnvVar, Probe } from 'kubernetes-types/core/v1.js'
 import { isRecord } from '../../../../sdk/kubernetes.ts'
-import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { quantityToNumber } from '../../../../sdk/quantity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
 import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
 import { maxReplicas, names } from '../../names.ts'
-import { helperResources, volumeSize } from '../../resources.ts'
+import { volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, mebibytes, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
+import { agentMount, agentVolume, bringAgent } from './agent.ts'
 import { agentPath, runPath, startScript, watchScript } from './member-scripts.ts'
 import {
   configurationPath,
@@ -55,11 +53,7 @@ export const patroni: Replication = {
   ports: [{ name: 'patroni', containerPort: restPort, protocol: 'TCP' }],
   peerPorts: [restPort],
   probes,
-  volumes: () => [
-    { name: 'agent', emptyDir: { sizeLimit: '256Mi' } },
-    { name: 'patroni', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
-    tokenVolume,
-  ],
+  volumes: () => [agentVolume, { name: 'patroni', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }, tokenVolume],
   mounts: () => [{ ...agentMount, readOnly: true }, { name: 'patroni', mountPath: runPath }, tokenMount],
   rules,
   // What is asked for by name below: the name of another Database is another one.
@@ -67,19 +61,6 @@ export const patroni: Replication = {
     { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'get', 'list', 'patch', 'update', 'watch'] },
     { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'patch', 'watch'] },
   ],
-}
-
-const agentMount: VolumeMount = { name: 'agent', mountPath: agentPath }
-
-function bringAgent(settings: Settings): Container {
-  return {
-    name: 'agent',
-    image: postgresqlAgentImage(settings),
-    command: ['/bin/busybox', 'cp', '-R', '/agent/.', agentPath],
-    resources: helperResources,
-    securityContext: restrictedContainer,
-    volumeMounts: [agentMount],
-  }
 }
 
 function env(db: Database): EnvVar[] {
