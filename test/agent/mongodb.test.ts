@@ -165,6 +165,7 @@ t.test('to scale in, a primary that has to go steps down, and one after another 
   t.same(membersOf(set, 0), [0])
   t.same(set.mongods.changes.slice(4), ['2 replSetStepDown', '0 replSetReconfig', '0 replSetReconfig'])
   t.equal((await set.looks(2, /^in no replica set/)).role, undefined, 'who has left has no role')
+  await Promise.all([set.looks(0, /^PRIMARY/), set.looks(1, /^in no replica set/)])
   t.same([0, 1, 2].map(set.told), ['primary', 'none', 'none'], 'which scripts of the pod are told')
   set.want(3, true)
   await set.until('they are back', () => membersOf(set, 0).length === 3)

@@ -52,7 +52,7 @@ async function measureOn(cluster: NodeCluster, options: FailoverOptions): Promis
   }
   return {
     name: 'failover',
-    about: `${options.members} members on ${options.nodes} nodes of this machine. A client inserts a row every 100 ms through the primary Service, each by a new connection, and another probes each member five times a second. The write gap is the longest time without an acknowledged row.`,
+    about: `${options.members} members on ${options.nodes === 1 ? 'one node' : `${options.nodes} nodes`} of this machine. A client inserts a row every 100 ms through the primary Service, each by a new connection, and another probes each member five times a second. The write gap is the longest time without an acknowledged row.`,
     tables,
     goals,
   }

@@ -64,6 +64,7 @@ t.test('serving loads neither the Kubernetes client nor what only other commands
   for (const unwanted of [
     'node_modules/@kubernetes/client-node/',
     'node_modules/@opentelemetry/exporter',
+    'hooks/agent/',
     'hooks/simulator/',
   ]) {
     t.same(

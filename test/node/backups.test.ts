@@ -93,8 +93,17 @@ if (reason !== undefined) {
         await cluster.patch(databaseAt(namespace, name), { spec: { bootstrap: { recovery } } })
       },
       async fails(name: string, reason: string, message: RegExp, seconds = 120) {
-        const object = await untilCondition(cluster, databaseAt(namespace, name), 'Recovered', 'False', reason, seconds)
-        t.match(conditionOf(object, 'Recovered')?.message, message)
+        const object = await cluster.until(
+          `${name} says ${reason} and ${message}`,
+          async () => {
+            const found = await cluster.get(databaseAt(namespace, name))
+            const condition = conditionOf(found, 'Recovered')
+            if (condition?.reason === reason && message.test(condition.message)) return found
+            throw new Error(`${condition?.reason}: ${condition?.message}`)
+          },
+          seconds,
+        )
+        t.equal(conditionOf(object, 'Recovered')?.status, 'False')
         t.equal(conditionOf(object, 'Ready')?.status, 'False')
       },
     }
@@ -195,7 +204,7 @@ if (reason !== undefined) {
     const { postgresql: version } = cluster.versions
     const where = { destination: { s3: s3() }, encryption: { secretName: 'phrase' } }
     await run('ledger', { version, backup: { enabled: true, schedule: never, method: 'physical', ...where } })
-    await untilCondition(cluster, of('ledger'), 'ContinuousArchiving', 'True', undefined, 120)
+    await untilCondition(cluster, of('ledger'), 'ContinuousArchiving', 'True', undefined, 180)
     await ask('ledger', 'CREATE TABLE notes (id int PRIMARY KEY, written timestamptz DEFAULT clock_timestamp())')
     await ask('ledger', 'INSERT INTO notes VALUES (1)')
     const backup = await backUp('ledger', 'by-hand')

@@ -50,7 +50,10 @@ export async function createGivenCluster(
     await controlPlane.stop()
     throw error
   }
+  const before = new Set((await client.list(namespaceType)).map(({ metadata }) => metadata.name))
   const cluster = await clusterOn(controlPlane, { ...options, faults: false })
+  // Those that manifests name are made for them.
+  const made = new Set(cluster.installed.map(({ metadata }) => metadata.namespace).filter((name) => !before.has(name)))
   const kubectl = (...args: string[]) => output([controlPlane.kubectl, ...args], 300)
   const run = `t${randomBytes(3).toString('hex')}`
   const namespaces: string[] = []
@@ -75,6 +78,7 @@ export async function createGivenCluster(
         for (const name of namespaces)
           await kubectl('delete', 'namespace', name, '--ignore-not-found', '--timeout=240s')
         for (const object of [...cluster.installed].reverse()) await removed(referenceOf(object))
+        for (const name of made) if (name !== undefined) await removed({ ...namespaceType, name })
       } finally {
         await cluster.stop()
       }
@@ -88,6 +92,8 @@ export async function createGivenCluster(
     })
   }
 }
+
+const namespaceType = { apiVersion: 'v1', kind: 'Namespace' }
 
 async function connectTo(kubeconfig: string): Promise<ControlPlane> {
   const binaries = await ensureBinaries()

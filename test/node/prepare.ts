@@ -19,6 +19,13 @@ await ensureImages(binaries)
 process.stdout.write(`all is there after ${Math.round((Date.now() - started) / 1000)} s\n`)
 
 async function packages(): Promise<void> {
-  await ensureNodeRootfs()
+  try {
+    await ensureNodeRootfs()
+  } catch (error) {
+    // The first of them to be fetched: where no mirror is reached there can be no nodes.
+    process.stdout.write(`${error instanceof Error ? error.message : error}\n`)
+    process.stdout.write("a node needs Debian's packages, and they could not be had\n")
+    process.exit(3)
+  }
   await ensureImageRootfs()
 }

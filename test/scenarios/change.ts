@@ -43,11 +43,12 @@ export const changeScenarios: Scenario[] = [
       const mongodb = { engine: 'mongodb', version: versions.mongodb }
       const reference = await running(cluster, database(namespace, 'db', mongodb))
       await cluster.patch(reference, { spec: { replicas: 3 } })
-      const scaled = await untilReplicas(cluster, reference, 3)
-      assert.equal(at(scaled, 'status', 'topology', 'members', 2, 'name'), 'db-2')
+      await untilReplicas(cluster, reference, 3)
+      const topology = async () => at(await present(cluster, reference), 'status', 'topology')
+      await cluster.until('all are members', async () => at(await topology(), 'members', 2, 'name') === 'db-2')
       await cluster.patch(reference, { spec: { replicas: 1 } })
-      const small = await untilReplicas(cluster, reference, 1)
-      assert.equal(at(small, 'status', 'topology', 'primary'), 'db-0')
+      await untilReplicas(cluster, reference, 1)
+      await cluster.until('the first is left', async () => at(await topology(), 'primary') === 'db-0')
     },
   },
   {

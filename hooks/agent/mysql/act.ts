@@ -16,8 +16,13 @@ export interface Own {
   recoveryPassword(): string
 }
 
-export async function bootstrap(own: Own): Promise<void> {
-  await prepare(own)
+/** `first` is the group's UUID where this begins its history. */
+export async function bootstrap(own: Own, first: string | undefined): Promise<void> {
+  await prepare(own, async ({ root }) => {
+    // A transaction that is in nobody's binary log, and the group's first. What was there before may be in no log either:
+    // a new member whose clone fails would else be content with the logs, and be a member without that data.
+    if (first !== undefined) await root.query(`SET GLOBAL gtid_purged = '+${first}:1'`)
+  })
   await own.root.query('SET GLOBAL group_replication_bootstrap_group = ON')
   try {
     await own.root.query('START GROUP_REPLICATION', [], startMilliseconds)
@@ -61,12 +66,13 @@ export async function handOver({ root }: Own, host: string): Promise<void> {
 }
 
 /** The account on a server outside its group: for this server alone, since the others have it by themselves. */
-async function prepare(own: Own): Promise<void> {
+async function prepare(own: Own, more?: (own: Own) => Promise<void>): Promise<void> {
   const { root } = own
   await root.query('SET GLOBAL super_read_only = OFF')
   try {
     await root.query('SET SESSION sql_log_bin = 0')
     await keepRecoveryAccount(own)
+    await more?.(own)
   } finally {
     await root.query('SET SESSION sql_log_bin = 1')
     await root.query('SET GLOBAL super_read_only = ON')

@@ -1,5 +1,6 @@
 // The agent of MySQL: keeps its member in the group of Group Replication, and says what the member is.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Role } from '../../sdk/roles.ts'
 import type { MakeAgent, Step } from '../agent.ts'
@@ -17,13 +18,16 @@ import {
 import { type Decision, decide, type Observation } from './decide.ts'
 import { type Group, readGroup } from './group.ts'
 import { observe, type View, viewOf } from './observe.ts'
-import { keepRegistry } from './registry.ts'
+import { enter, keepRegistry } from './registry.ts'
 import { type Server, serverAt } from './server.ts'
 
 const port = 3306
 
 /** Milliseconds between two attempts to come into the group. */
 const pauseMilliseconds = 1000
+
+/** Milliseconds without an answer after which a primary may have been frozen, and another elected: it takes five seconds. */
+const silenceMilliseconds = 3000
 
 export const makeAgent: MakeAgent = ({ env, logger }) => {
   const socketPath = required(env, 'MYSQL_SOCKET')
@@ -51,6 +55,8 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
   const deed = oneAtATime(logger)
   let written: Role | undefined
   let reason = 'it was not asked yet'
+  let yielded = false
+  let proven = 0
 
   const say = (role: Role | undefined) => {
     if (role !== written) writeFileSync(roleFile, role ?? 'none')
@@ -79,6 +85,7 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
 
   async function inGroup(group: Group, view: View): Promise<Step> {
     reason = 'it left the group'
+    yielded = false
     const state = `ONLINE as ${view.primary ? 'PRIMARY' : 'SECONDARY'} of ${view.hosts.length}`
     if (passwordInUse.changed()) {
       await useRecoveryPassword(hands)
@@ -91,6 +98,10 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
       return { role: 'replica', state }
     }
     await upkeep.run(view.hosts.map(ordinalOf))
+    // Who wakes up believes for some seconds more to be the primary, and would take the label from the one that is. A
+    // transaction is through only where the others agree.
+    if (written !== 'primary' || performance.now() - proven > silenceMilliseconds) await enter(hands.root, self)
+    proven = performance.now()
     say('primary')
     if (!(await hasAccounts(eyes))) return { role: undefined, state: `${state}, its accounts being made` }
     const others = Array.from({ length: group.replicas }, (_, ordinal) => ordinal).filter((each) => each !== self)
@@ -110,10 +121,16 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
     const { initialized, forced } = group
     const decision = decide({ self, own, peers: answers, initialized, forced })
     reason = reasonOf(decision)
-    if (decision.action === 'bootstrap') await bootstrap(hands)
+    if (decision.action === 'bootstrap') await bootstrap(hands, own.joined ? undefined : group.group)
     if (decision.action === 'stop') await stop(hands)
     if (decision.action === 'join') {
       const { primary, seeds, clone } = decision
+      // New members see the group at the same moment, and only one copy can be taken at a time: the later ones look again.
+      if (clone && !yielded) {
+        yielded = true
+        await wait(1000 * self)
+        return
+      }
       const hosts = seeds.map((ordinal) => `${hostOf(group, ordinal)}:${port}`)
       await join(hands, { self, primary: peers.server(group, primary), seeds: hosts, clone })
     }

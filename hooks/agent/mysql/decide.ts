@@ -68,11 +68,16 @@ export function decide(situation: Situation): Decision {
   return joined.length === 0 ? firstTime(situation) : again(joined, everyone, situation)
 }
 
-function joinTo(seeds: readonly number[], { own, peers }: Situation): Decision {
+function joinTo(seeds: readonly number[], { self, own, peers }: Situation): Decision {
   const primary = seeds.find((ordinal) => peers.get(ordinal)?.primary)
   if (primary === undefined) return wait(`the group of ${list(seeds)} has no primary that answers`)
   if (!own.joined) {
     if (own.tables) return wait(`it has tables of its own, which the group of ${list(seeds)} does not have`)
+    // A server gives one copy at a time, and whose clone is refused loses half a minute. Who was entered before and is not
+    // in the group yet takes one, and the primary strikes out whom it sees leave.
+    const entered = peers.get(primary)?.registry ?? []
+    const before = entered.filter((each) => each !== self && peers.get(each)?.state !== 'ONLINE')
+    if (before.length > 0) return wait(`${list(before)} takes a copy first`)
     return { action: 'join', primary, seeds, clone: true }
   }
   const ahead = seeds.every((ordinal) => {

@@ -2,7 +2,7 @@
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise'
 
 /** Rows by column name. */
-export type Row = Record<string, unknown>
+type Row = Record<string, unknown>
 
 /** One server. */
 export interface Server {

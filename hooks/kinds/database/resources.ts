@@ -24,3 +24,8 @@ export const helperResources: ResourceRequirements = canonicalResources({
   requests: { cpu: '10m', memory: '64Mi', 'ephemeral-storage': '16Mi' },
   limits: { memory: '256Mi', 'ephemeral-storage': '128Mi' },
 })
+
+/** The size of each replica's volume that is asked for, as a quantity: of the decimal kilo Kubernetes knows "k" only. */
+export function volumeSize(db: Database): string {
+  return db.spec.storage.size.replace(/K$/, 'k')
+}

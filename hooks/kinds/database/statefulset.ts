@@ -15,7 +15,7 @@ import { engineOf } from './engines/index.ts'
 import type { Replication } from './engines/replication.ts'
 import { dataVolume, labels, names, selectorLabels } from './names.ts'
 import { credentialMounts, credentialVolumes, engineImageFields, scriptVolume } from './pod.ts'
-import { engineResources, helperResources } from './resources.ts'
+import { engineResources, helperResources, volumeSize } from './resources.ts'
 import type { Database } from './schema.ts'
 import { secretMode } from './token.ts'
 import { replicationOf } from './topology.ts'
@@ -207,9 +207,9 @@ function claimTemplate(db: Database): PersistentVolumeClaim {
   }
 }
 
-/** The size that is asked for, as Kubernetes writes it: it knows the decimal kilo as "k" only. */
+/** The size that is asked for, as Kubernetes writes it. */
 export function storageSize(db: Database): string {
-  const text = db.spec.storage.size.replace(/K$/, 'k')
+  const text = volumeSize(db)
   return canonicalQuantity(text) ?? text
 }
 

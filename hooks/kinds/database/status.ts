@@ -66,7 +66,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
         ? { type: 'Initialized', status: 'True', reason: 'Initialized', message: '' }
         : { type: 'Initialized', status: 'False', reason: 'Creating', message: 'no replica has been ready yet' },
       ...replicationConditions(db, statefulSet, topology),
-      ...(recovery === undefined ? [] : [recovery.condition]),
+      ...(recovery === undefined ? [] : recoveryConditions(recovery)),
       ...alerts(db),
       ...backupConditions(db, context),
       ...(storage === undefined ? [] : [storage]),
@@ -171,6 +171,13 @@ function withRecovery(summary: Summary, recovery: Recovery | undefined): Summary
   const reason = failed ? 'RecoveryFailed' : 'Restoring'
   const { message } = recovery.condition
   return { phase: failed ? 'Failed' : 'Restoring', ready: { type: 'Ready', status: 'False', reason, message } }
+}
+
+// A Job that has failed for good waits for somebody to act.
+function recoveryConditions({ condition, status, job }: Recovery): ConditionInput[] {
+  const { message } = condition
+  const stalled: ConditionInput = { type: 'Stalled', status: 'True', reason: 'RecoveryFailed', message }
+  return [condition, ...(status.phase === 'Failed' && job !== undefined ? [stalled] : [])]
 }
 
 function credentialsStatus(db: Database, { current, previous }: Origins): DatabaseStatus['credentials'] {

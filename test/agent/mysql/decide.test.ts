@@ -58,6 +58,8 @@ t.test('who is new takes a clone, who was there before only what he lacks', asyn
     ...{ action: 'join', primary: 0, seeds: [0, 2], clone: false },
   })
   t.match(decide(situation(1, fresh, { 2: online(9, [0, 2]) })), { action: 'wait', reason: /no primary/ })
+  const copying = { 0: online(9, [0, 2], true), 2: { ...fresh, state: 'RECOVERING' as const } }
+  t.match(decide(situation(1, fresh, copying)), { action: 'wait', reason: 'member 2 takes a copy first' })
 })
 
 t.test('no data of its own is thrown away', async (t) => {

@@ -124,6 +124,23 @@ t.test('members restart for what takes a restart, and for nothing else', async (
   t.not(template({ parameters: { shared_buffers: '64MB' } }), before)
 })
 
+t.test('encryption is demanded when a pod has a certificate, not before', async (t) => {
+  const world = running(replicated)
+  const { 'pg_hba.conf': before } = filesOf(world)
+  const old = JSON.stringify(templateOf(world).metadata)
+  change(world, { tls: { secretName: 'tls', required: true } })
+  settle(world)
+  const files = filesOf(world)
+  t.equal(files['pg_hba.conf'], before, 'what servers without one have')
+  t.match(files['pg_hba_tls.conf'], /^hostssl {2}replication {2}"patroni-replicator"/m)
+  t.notMatch(files['pg_hba_tls.conf'], /^host /m)
+  t.match(files['postgresql.conf'], "hba_file = '/etc/postgresql/pg_hba_tls.conf'")
+  t.match(parse(files['patroni.yml'] ?? ''), {
+    postgresql: { parameters: { hba_file: '/etc/postgresql/pg_hba_tls.conf' } },
+  })
+  t.not(JSON.stringify(templateOf(world).metadata), old, 'pods are rolled')
+})
+
 t.test('passwords are in the Secret, and nowhere else', async (t) => {
   const world = running(replicated)
   const data = child(world, 'Secret', 'orders-secret').data as Record<string, string>

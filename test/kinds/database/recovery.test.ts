@@ -167,6 +167,7 @@ t.test('a failure says what is wrong, and keeps its Job; another source is anoth
     t.match(said(world).message, /delete Job\/orders-restore-[0-9a-f]+ to try again$/)
     t.match(said(world, 'Ready'), { status: 'False', reason: 'RecoveryFailed', message: expected.message })
     t.equal(statusOf(world).phase, 'Failed')
+    t.match(said(world, 'Stalled'), { status: 'True', reason: 'RecoveryFailed' })
     const before = jobOf(world).metadata.name
     change(world, { bootstrap: { recovery: { source: lying, backupName: 'old-20260101T000000Z.tar' } } })
     settle(world)
@@ -210,6 +211,24 @@ t.test('a DatabaseBackup says where its backups lie; without one that is said', 
     { persistentVolumeClaim: { claimName: 'dumps', readOnly: true } },
     { secret: { secretName: 'phrase' } },
   ])
+})
+
+t.test('a DatabaseBackup whose backups are physical is no source of a dump', async (t) => {
+  const world = recovering({ source: { backupRef: { name: 'nightly' } } })
+  world.related['DatabaseBackup.example.com/v1'] = {
+    [`${namespace}/nightly`]: {
+      apiVersion: 'example.com/v1',
+      kind: 'DatabaseBackup',
+      metadata: { name: 'nightly', namespace },
+      spec: { databaseRef: { name: 'old' }, method: 'physical', destination: { s3 } },
+    },
+  }
+  settle(world)
+  t.match(said(world), {
+    status: 'False',
+    reason: 'PhysicalBackup',
+    message: /by source\.backup, with method: physical/,
+  })
 })
 
 t.test('a database that was there before is left alone', async (t) => {

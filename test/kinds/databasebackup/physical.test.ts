@@ -57,7 +57,8 @@ const physical = { method: 'physical', destination, encryption }
 t.test('its Job asks the database, and needs neither keys nor room', async (t) => {
   const { response } = answerTo({}, physical)
   const job = response.children.find(({ kind }) => kind === 'Job')
-  const { template } = job?.spec as JobSpec
+  if (job === undefined) throw new Error('there is no Job')
+  const { template } = job.spec as JobSpec
   const [request, ...others] = template.spec?.containers ?? []
   t.same([others, template.spec?.initContainers], [[], []])
   t.same(

@@ -240,7 +240,7 @@ async function untilToldOfFullDisk(world: World): Promise<void> {
           ),
         ),
       )
-      return logs.some((log) => /No space left on device|disk is full|errno: 28/i.test(log))
+      return logs.some((log) => /No space left on device|disk is full|error number 28/i.test(log))
     },
     90,
   )

@@ -4,7 +4,7 @@ import type { Settings } from '../../../sdk/definition.ts'
 import type { Database } from '../schema.ts'
 
 /** Where containers of the archive run. */
-export interface ArchiveSite {
+interface ArchiveSite {
   /** The engine's image. */
   engine: Pick<Container, 'image' | 'imagePullPolicy'>
   /** What the engine's container mounts. */

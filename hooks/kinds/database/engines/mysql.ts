@@ -80,7 +80,7 @@ gzip --test "$file" 2>"$work/error" || corrupt
 gzip --decompress --stdout "$file" | tail -n 1 | grep -q '^-- Dump completed' || { echo 'its end is missing' >"$work/error"; corrupt; }
 `,
   // Without the accounts: mysql.user of another version is another table. https://dev.mysql.com/doc/refman/8.4/en/mysqldump-upgrade-testing.html
-  restoreScript: () => String.raw`
+  restoreScript: () => `
 ask() { bash ${paths.scripts}/client.sh "$@"; }
 if [ "$(ask --execute="SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'operator_hooks_recovery_$RECOVERY_ID'")" = 0 ]; then
   tables=$(ask --execute="SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')")

@@ -73,7 +73,10 @@ export const postgresql: Engine = {
     const settings = settingsOf(db, memoryBytes)
     const restart = Object.entries(settings).filter(([name]) => needsRestart(name))
     return {
-      files: { 'postgresql.conf': render(settings), 'pg_hba.conf': hostBasedAuthentication(db) },
+      files: {
+        'postgresql.conf': render(settings),
+        'pg_hba.conf': hostBasedAuthentication(db.spec.tls?.required === true),
+      },
       restart: render(Object.fromEntries(restart)),
     }
   },

@@ -43,7 +43,11 @@ export function sourceOf(
     const message = `spec.bootstrap.recovery.source.backupRef.name: there is no DatabaseBackup "${name}" in this namespace that could be read; where backups lie without one, source.backup says`
     return { missing: { reason: 'BackupNotFound', message } }
   }
-  const { databaseRef, destination, encryption } = parsed.value
+  const { databaseRef, destination, encryption, method } = parsed.value
+  if (method === 'physical') {
+    const message = `spec.bootstrap.recovery.source.backupRef.name: the backups of "${name}" are physical: say where they lie by source.backup, with method: physical`
+    return { missing: { reason: 'PhysicalBackup', message } }
+  }
   const database = databaseRef.name
   const series = name === `${database}-backup` ? database : `${database}_${name}`
   return { source: { database, destination, encryption, series, backupName } }

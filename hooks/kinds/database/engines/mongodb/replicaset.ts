@@ -8,7 +8,7 @@ import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { quantityToNumber } from '../../../../sdk/quantity.ts'
 import { host, names } from '../../names.ts'
 import { isFilling } from '../../recovery/pending.ts'
-import { helperResources } from '../../resources.ts'
+import { helperResources, volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
 import { mebibytes, paths } from '../engine.ts'
@@ -116,7 +116,7 @@ function ofMembers(db: Database): Record<string, string | number | boolean> {
 // MongoDB's own is 5 % of the free disk and at least 990 MB, which is all there is on a small volume.
 // https://www.mongodb.com/docs/manual/core/replica-set-oplog/#oplog-size
 function oplogMegabytes(db: Database): number {
-  const size = mebibytes(quantityToNumber(db.spec.storage.size.replace(/K$/, 'k')), 1)
+  const size = mebibytes(quantityToNumber(volumeSize(db)), 1)
   return Math.min(51200, Math.max(Math.floor(size / 20), Math.min(990, Math.floor(size / 10)), 16))
 }
 

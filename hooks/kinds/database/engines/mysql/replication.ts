@@ -17,7 +17,7 @@ import { accountsScript } from './accounts.ts'
 import { configurationOf, configurationPath, dataFolder, port, runFolder, socket } from './configuration.ts'
 
 /** Of a group; https://dev.mysql.com/doc/refman/8.4/en/group-replication-limitations.html */
-export const maxMembers = 9
+const maxMembers = 9
 
 /** The account by which members reach one another, and the key of the Secret that holds its password. */
 const recovery = { username: 'replication', key: 'replication-password' } as const

@@ -25,7 +25,7 @@ exec ${agentPath}/bin/pgbackrest --config=${configurationPath}/${configuration} 
  * The sidecar. A session of the administrator with a certain name asks for a backup, and hears of it by NOTIFY: so that
  * who may ask is what the database says, and the request ends with the session. Only the primary can notify.
  */
-export const agentSidecarScript = String.raw`
+export const agentSidecarScript = `
 export LC_ALL=C
 trap 'exit 0' TERM INT
 ask() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --host=${socketPath} --username=postgres --dbname=postgres "$@"; }

@@ -2,17 +2,15 @@
 // and a sidecar takes backups when the Job of a DatabaseBackup asks for one. Why this way is in
 // docs/decisions/0038-physical-backups-by-a-sidecar.md.
 import type { Container, SecretProjection, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
-import type { Settings } from '../../../../sdk/definition.ts'
-import { postgresqlAgentImage } from '../../../../sdk/images.ts'
 import { shortHash } from '../../../../sdk/names.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { canonicalResources } from '../../../../sdk/podspec.ts'
 import { periodSeconds } from '../../../../sdk/schedule.ts'
-import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { secretMode } from '../../token.ts'
 import type { Archive } from '../archive.ts'
 import { paths } from '../engine.ts'
+import { agentMount, agentVolume, bringAgent } from './agent.ts'
 import { archives } from './archive-parameters.ts'
 import { agentSidecarScript, archiveScript } from './archive-scripts.ts'
 import { agentPath } from './member-scripts.ts'
@@ -95,21 +93,8 @@ function physicalSource(db: Database) {
   return backup?.method === 'physical' ? backup : undefined
 }
 
-export const agentMount: VolumeMount = { name: 'agent', mountPath: agentPath }
-export const agentVolume: Volume = { name: 'agent', emptyDir: { sizeLimit: '256Mi' } }
 const storeMount: VolumeMount = { name: 'store', mountPath: storePath, readOnly: true }
 const sourceMount: VolumeMount = { name: 'source', mountPath: sourcePath, readOnly: true }
-
-export function bringAgent(settings: Settings): Container {
-  return {
-    name: 'agent',
-    image: postgresqlAgentImage(settings),
-    command: ['/bin/busybox', 'cp', '-R', '/agent/.', agentPath],
-    resources: helperResources,
-    securityContext: restrictedContainer,
-    volumeMounts: [agentMount],
-  }
-}
 
 // It sleeps most of the time.
 const sidecarResources = canonicalResources({

@@ -71,9 +71,12 @@ export function render(settings: Record<string, string>): string {
   return lines.join('')
 }
 
-/** The text of pg_hba.conf; `replicator` is the user by whom other servers replicate this one. */
-export function hostBasedAuthentication(db: Database, replicator?: string): string {
-  const host = db.spec.tls?.required === true ? 'hostssl' : 'host'
+/**
+ * The text of pg_hba.conf: whether connections have to be encrypted, and `replicator`, the user by whom other servers
+ * replicate this one.
+ */
+export function hostBasedAuthentication(encrypted: boolean, replicator?: string): string {
+  const host = encrypted ? 'hostssl' : 'host'
   // The socket is in an emptyDir of the pod: only its own containers reach it. `all` databases is none for replication.
   return [
     '# type  database  user  address  method',

@@ -1,19 +1,18 @@
 // PostgreSQL replicated by Patroni (https://patroni.readthedocs.io/en/latest/), which runs inside the engine's own image
 // from what an init container brings, and keeps its state in ConfigMaps. Why, and what was found out on real nodes, is in
 // docs/decisions/0035-patroni-by-init-container.md.
-import type { Container, EnvVar, Probe, VolumeMount } from 'kubernetes-types/core/v1.js'
-import type { Settings } from '../../../../sdk/definition.ts'
-import { postgresqlAgentImage } from '../../../../sdk/images.ts'
+import type { EnvVar, Probe } from 'kubernetes-types/core/v1.js'
 import { isRecord } from '../../../../sdk/kubernetes.ts'
-import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
+import { quantityToNumber } from '../../../../sdk/quantity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
 import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
 import { maxReplicas, names } from '../../names.ts'
-import { helperResources } from '../../resources.ts'
+import { volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
-import { type Configuration, paths } from '../engine.ts'
+import { type Configuration, mebibytes, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
+import { agentMount, agentVolume, bringAgent } from './agent.ts'
 import { agentPath, runPath, startScript, watchScript } from './member-scripts.ts'
 import {
   configurationPath,
@@ -54,11 +53,7 @@ export const patroni: Replication = {
   ports: [{ name: 'patroni', containerPort: restPort, protocol: 'TCP' }],
   peerPorts: [restPort],
   probes,
-  volumes: () => [
-    { name: 'agent', emptyDir: { sizeLimit: '256Mi' } },
-    { name: 'patroni', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
-    tokenVolume,
-  ],
+  volumes: () => [agentVolume, { name: 'patroni', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }, tokenVolume],
   mounts: () => [{ ...agentMount, readOnly: true }, { name: 'patroni', mountPath: runPath }, tokenMount],
   rules,
   // What is asked for by name below: the name of another Database is another one.
@@ -66,19 +61,6 @@ export const patroni: Replication = {
     { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'get', 'list', 'patch', 'update', 'watch'] },
     { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'patch', 'watch'] },
   ],
-}
-
-const agentMount: VolumeMount = { name: 'agent', mountPath: agentPath }
-
-function bringAgent(settings: Settings): Container {
-  return {
-    name: 'agent',
-    image: postgresqlAgentImage(settings),
-    command: ['/bin/busybox', 'cp', '-R', '/agent/.', agentPath],
-    resources: helperResources,
-    securityContext: restrictedContainer,
-    volumeMounts: [agentMount],
-  }
 }
 
 function env(db: Database): EnvVar[] {
@@ -92,7 +74,7 @@ function env(db: Database): EnvVar[] {
 }
 
 // Another member takes over when the lock in the ConfigMap is `ttl` old. By then a member that does not answer has been
-// killed, so that it cannot wake up and go on: three probes of 4 s with 3 s each, and a second to end. Patroni's
+// killed, so that it cannot wake up and go on: three probes of 3 s, the first within 3 s, and a second to end. Patroni's
 // /liveness asks neither the database nor the API server, so a busy one is not taken for a frozen one.
 const ttl = 20
 
@@ -106,7 +88,7 @@ function probes(): ReturnType<NonNullable<Replication['probes']>> {
     startupProbe: get('/liveness', { periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 3600 }),
     readinessProbe: get('/readiness', { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 }),
     livenessProbe: get('/liveness', {
-      periodSeconds: 4,
+      periodSeconds: 3,
       timeoutSeconds: 3,
       failureThreshold: 3,
       terminationGracePeriodSeconds: 1,
@@ -128,7 +110,7 @@ function rules(db: Database): PolicyRule[] {
 }
 
 function configuration(db: Database, memoryBytes: number): Configuration {
-  const settings = { ...replicated(db), ...settingsOf(db, memoryBytes) }
+  const settings = { ...replicated(db), ...settingsOf(db, memoryBytes), hba_file: hbaFile(db) }
   const entries = Object.entries(settings)
   const dynamic = dynamicConfiguration(db, settings)
   const own = entries.filter(([parameter]) => !dynamicParameters.has(parameter) && !byPatroni.has(parameter))
@@ -136,13 +118,23 @@ function configuration(db: Database, memoryBytes: number): Configuration {
     files: {
       // Patroni's own postgresql.conf includes it.
       'postgresql.conf': render(Object.fromEntries(own)),
-      'pg_hba.conf': hostBasedAuthentication(db, roles.replication.username),
+      'pg_hba.conf': hostBasedAuthentication(false, roles.replication.username),
+      ...(db.spec.tls?.required === true && {
+        'pg_hba_tls.conf': hostBasedAuthentication(true, roles.replication.username),
+      }),
       'patroni.yml': document(local(db, dynamic)),
       'cluster.json': document(cluster(db)),
       'dynamic.json': document(dynamic),
     },
     restart: render(Object.fromEntries(entries.filter(([parameter]) => needsRestart(parameter)))),
   }
+}
+
+// A file of its own where connections must be encrypted, because mounted files change under a server: one that has no
+// certificate until its pod is rolled would let nobody in any more, its replicas least of all. Another file is another
+// parameter, which is in force when the pod is.
+function hbaFile({ spec }: Database): string {
+  return `${configurationPath}/${spec.tls?.required === true ? 'pg_hba_tls.conf' : 'pg_hba.conf'}`
 }
 
 /** What Patroni sets on the server's command line, from its dynamic configuration alone. */
@@ -156,12 +148,13 @@ const byPatroni = new Set(['cluster_name', 'hot_standby', 'listen_addresses', 'p
 
 // Each member takes a sender and a slot, and while it is copied two.
 function replicated(db: Database): Record<string, string> {
+  const volume = quantityToNumber(volumeSize(db))
   return {
     max_wal_senders: '24',
     max_replication_slots: '24',
     wal_log_hints: 'on',
-    // A replica that stays away shall not fill the disk: it is copied anew when it comes back.
-    ...(majorOf(db.spec.version) >= 13 ? { max_slot_wal_keep_size: '1GB' } : {}),
+    // A replica that stays away shall not fill the volume: it is copied anew when it comes back.
+    ...(majorOf(db.spec.version) >= 13 ? { max_slot_wal_keep_size: `${mebibytes(volume / 4, 256)}MB` } : {}),
   }
 }
 
@@ -170,7 +163,8 @@ function dynamicConfiguration(db: Database, settings: Record<string, string>): R
   const parameters = [...dynamicParameters].map((parameter) => [parameter, settings[parameter] ?? null])
   return {
     ttl,
-    loop_wait: 5,
+    // How long it may take to notice that a server has died. At each turn the primary writes to the API server.
+    loop_wait: 3,
     retry_timeout: 5,
     primary_start_timeout: 15,
     maximum_lag_on_failover: 1048576,
@@ -217,7 +211,7 @@ function local(db: Database, dynamic: Record<string, unknown>): Record<string, u
       pgpass: `${runPath}/pgpass`,
       use_unix_socket: true,
       use_unix_socket_repl: true,
-      parameters: { hba_file: `${configurationPath}/pg_hba.conf`, unix_socket_directories: socketPath },
+      parameters: { hba_file: hbaFile(db), unix_socket_directories: socketPath },
       create_replica_methods: ['basebackup'],
       basebackup: [{ checkpoint: 'fast' }],
       callbacks: { on_role_change: demoteOthers, on_start: demoteOthers },

@@ -30,7 +30,7 @@ found = [(one, stanza) for stanza in stanzas for one in stanza.get("backup", [])
 if not found and broken:
     said = " ".join(repo["status"]["message"] for stanza in stanzas for repo in stanza.get("repo", []) if repo["status"]["code"]) or broken[0]["message"]
     text = re.sub(r"\s+", " ", said)[:300]
-    fail("DecryptionFailed" if re.search("cipher|decrypt|passphrase", said, re.I) else "SourceUnavailable", "the archive of " + database + " cannot be read: " + text)
+    fail("DecryptionFailed" if re.search("crypt|cipher|passphrase", said, re.I) else "SourceUnavailable", "the archive of " + database + " cannot be read: " + text)
 if not found:
     fail("BackupNotFound", "there is no physical backup of " + database + " in " + os.environ["PLACE"])
 if wanted:
@@ -57,6 +57,9 @@ function restoreScript(db: Database): string {
     ...(destination?.s3?.credentialsSecret === undefined ? [] : ['access-key-id', 'secret-access-key']),
     ...(encryption === undefined ? [] : ['passphrase']),
   ].map((file) => `${sourcePath}/${file}`)
+  // Not by `date`: that of some images reads few formats.
+  const seconds = targetTime === '' ? 0 : Date.parse(targetTime) / 1000
+  const moment = `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')}+00`
   const id = shortHash(JSON.stringify([db.metadata.uid, source, backupName, targetTime]))
   return String.raw`
 export LC_ALL=C TZ=UTC
@@ -92,7 +95,7 @@ end=''
 if [ -n "$TARGET" ]; then
   run --stanza="$stanza" repo-ls "archive/$stanza" --recurse --output=json >/tmp/files.json 2>/tmp/error || fail SourceUnavailable "the archive cannot be listed: $(last /tmp/error)"
   end=$(${agentPath}/bin/python3 -c 'import json; print(max((one["time"] for name, one in json.load(open("/tmp/files.json")).items() if one["type"] == "file" and "/" in name), default=0))')
-  if [ "$end" -lt "$(date -d "$TARGET" +%s)" ]; then
+  if [ "$end" -lt ${seconds} ]; then
     fail TargetNotCovered "targetTime $TARGET lies after $(date -d "@$end" +%Y-%m-%dT%H:%M:%SZ), when the last of the log was archived: ask for that or earlier, or leave targetTime out for all there is"
   fi
 fi
@@ -115,7 +118,7 @@ restore() {
 }
 if [ -z "$TARGET" ]; then
   restore || { cat /tmp/server.log >&2; fail RestoreFailed "the log cannot be replayed: $(fatal)"; }
-elif ! restore --type=time --target="$(date -d "$TARGET" '+%Y-%m-%d %H:%M:%S+00')" --target-action=promote; then
+elif ! restore --type=time --target='${moment}' --target-action=promote; then
   cat /tmp/server.log >&2
   grep -q 'recovery ended before configured recovery target was reached' /tmp/server.log || fail RestoreFailed "the log cannot be replayed: $(fatal)"
   # Nothing was committed between the target and the end of the archive, which is later: so the end is the same.
