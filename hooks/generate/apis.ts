@@ -34,6 +34,8 @@ const builtinGroups = new Set([
   ...['flowcontrol.apiserver', 'networking', 'node', 'rbac.authorization', 'resource', 'scheduling', 'storage'].map(
     k8s,
   ),
+  // Where any controller is, its kind is.
+  k8s('metacontroller'),
 ])
 
 function k8s(name: string): string {
