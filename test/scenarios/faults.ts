@@ -95,6 +95,8 @@ const spec = { replicas: 2 }
 async function undisturbed(cluster: Cluster): Promise<Record<string, unknown>> {
   const namespace = await cluster.namespace('undisturbed')
   await running(cluster, database(namespace, 'db', spec))
+  await untilCondition(cluster, databaseAt(namespace, 'db'), 'Replicated', 'True')
+  await untilCondition(cluster, databaseAt(namespace, 'db'), 'Reconciling', 'False')
   return portable(await endState(cluster, namespace), namespace)
 }
 
@@ -106,7 +108,8 @@ async function arrived(
 ): Promise<void> {
   await untilPhase(cluster, databaseAt(namespace, 'db'), 'Running')
   await untilCondition(cluster, databaseAt(namespace, 'db'), 'Ready', 'True')
-  // Children that came late are in the status with the next sync.
+  // Children and roles that came late are in the status with the next sync.
+  await untilCondition(cluster, databaseAt(namespace, 'db'), 'Replicated', 'True')
   await untilCondition(cluster, databaseAt(namespace, 'db'), 'Reconciling', 'False')
   assert.deepEqual(portable(await endState(cluster, namespace), namespace), expected, what)
 }

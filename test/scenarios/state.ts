@@ -59,9 +59,21 @@ function comparable(object: KubernetesObject): unknown {
       owners: metadata.ownerReferences?.map(({ kind, name, controller }) => ({ kind, name, controller })),
       finalizers: metadata.finalizers,
     },
-    ...(['Database', 'WebApp'].includes(object.kind) ? { status } : {}),
+    ...(['Database', 'WebApp'].includes(object.kind) ? { status: withoutElection(status) } : {}),
   }
   return strip(object.kind === 'Secret' ? { ...body, data: Object.keys(object.data ?? {}).sort() } : body, object.kind)
+}
+
+// Which member is the primary is decided by who was ready first.
+function withoutElection(status: unknown): unknown {
+  if (!isRecord(status) || !isRecord(status.topology)) return status
+  const { members } = status.topology
+  const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : []
+  return {
+    ...status,
+    topology: Array.isArray(members) ? members.filter(isRecord).map(({ name, ready }) => ({ name, ready })) : members,
+    conditions: conditions.map((one) => (one.type === 'PrimaryAvailable' ? { ...one, message: '' } : one)),
+  }
 }
 
 const chosenByCluster = new Set(['clusterIP', 'clusterIPs', 'lastTransitionTime', 'nodePort', 'healthCheckNodePort'])

@@ -148,10 +148,15 @@ t.test('a member’s script lays the key as mongod wants it', async (t) => {
   put('etc/keyfile', '- one\n- two\n', 0o440)
   for (const [name, text] of Object.entries({ 'tls.crt': 'CERT', 'tls.key': 'KEY', 'ca.crt': 'CA' }))
     put(`tls/${name}`, `${text}\n`, 0o440)
-  const script = (scriptsOf({ ...mongodb, tls: { secretName: 'tls' } })['member.sh'] ?? '')
-    .replaceAll('/etc/credentials/superuser', join(root, 'etc'))
-    .replaceAll('/etc/tls', join(root, 'tls'))
-    .replaceAll('/tmp/', `${join(root, 'tmp')}/`)
+  const folders = new Map([
+    ['/etc/credentials/superuser', join(root, 'etc')],
+    ['/etc/tls', join(root, 'tls')],
+    ['/tmp', join(root, 'tmp')],
+  ])
+  // In one go, because the test's own folder may be below one of these.
+  const named = new RegExp(`(${[...folders.keys()].join('|')})(?=/)`, 'g')
+  const member = scriptsOf({ ...mongodb, tls: { secretName: 'tls' } })['member.sh'] ?? ''
+  const script = member.replaceAll(named, (path) => folders.get(path) ?? path)
   // A second time as well: the files are there after a restart of the container.
   for (const time of ['first', 'second']) {
     const { status, stdout, stderr } = spawnSync('bash', ['-c', script], {
