@@ -115,6 +115,9 @@ async function threeMembers(t: Test, cluster: NodeCluster): Promise<void> {
     const before = await world.primary()
     const synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
     await cluster.until('a replica is synchronous', async () => (await asServer(before, synchronous)) === '1', 180)
+    // Only whom Patroni has noted may take over: it does so with the first look at a replica that is synchronous.
+    const noted = ['get', 'configmap', 'db-patroni-sync', '--output=jsonpath={.metadata.annotations.sync_standby}']
+    await cluster.until('Patroni has noted which', async () => (await kubectl(...noted)).trim() !== '', 60)
     t.same(await members(), pods)
     await sql('db', "INSERT INTO notes VALUES (2, 'second')")
     await kubectl('delete', 'pod', before, '--wait=false')
