@@ -38,7 +38,7 @@ export function recordRequests(count: number): Promise<RecordedRequest[]> {
 }
 
 /** The requests of parents of one kind that are ready and need nothing. */
-export async function recordSettled(
+async function recordSettled(
   definition: Composite,
   parent: (namespace: string, index: number) => KubernetesObject,
   count: number,

@@ -192,7 +192,9 @@ async function growAndShrink(t: Test, cluster: NodeCluster): Promise<void> {
     await cluster.patch(reference, { spec: { replicas: 3 } })
     await world.untilHealthy(3)
     t.equal(await world.primary(), 'db-0')
-    t.equal(await sql('db-readonly', 'SELECT text FROM notes'), 'first')
+    // Nodes learn of a Service's pods a moment after the API server.
+    const read = () => sql('db-readonly', 'SELECT text FROM notes').catch(() => '')
+    await cluster.until('the replicas serve it', async () => (await read()) === 'first', 30)
   })
 
   await t.test('the last member is the primary, whoever was it before', async (t) => {
