@@ -16,7 +16,11 @@ const keys = join(t.testdir({ keys: `test:${Buffer.alloc(32, 1).toString('base64
 const controlPlane = await createControlPlaneCluster({
   hook: {
     command: process.execPath,
-    args: [`${root}hooks/main.ts`, 'serve', '--auth=none', `--credential-keys-file=${keys}`, '--drain-seconds=0'],
+    args: [
+      ...[`${root}hooks/main.ts`, 'serve', '--auth=none', `--credential-keys-file=${keys}`, '--drain-seconds=0'],
+      // As the simulator's service has it, which knows no version of its own.
+      ...['--suite-image=operator-hooks', '--postgresql-agent-image=operator-hooks-postgresql-agent'],
+    ],
   },
   manifests: ['crds', 'metacontroller', 'deploy/generated/rbac'].map((folder) => join(root, folder)),
   faults: false,

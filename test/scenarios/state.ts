@@ -1,6 +1,7 @@
 // The state that a cluster ends in, written so that two clusters can be compared: what a hook decides is kept, what
 // the API server or chance decides is left out.
 import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
+import { replicationLabel } from '../../hooks/sdk/roles.ts'
 import { lastAppliedAnnotation } from '../../hooks/sdk/wire.ts'
 import type { Cluster } from './cluster.ts'
 
@@ -76,6 +77,15 @@ function withoutElection(status: unknown): unknown {
   }
 }
 
+function withoutHash(annotations: unknown): unknown {
+  return isRecord(annotations) ? { ...annotations, 'example.com/restart-hash': 'HASH' } : annotations
+}
+
+// What restarts a member of a group or a replica set has the UID of its Database in it.
+function hashOfUid(value: Record<string, unknown>, field: string): boolean {
+  return field === 'annotations' && isRecord(value.labels) && replicationLabel in value.labels
+}
+
 const chosenByCluster = new Set(['clusterIP', 'clusterIPs', 'lastTransitionTime', 'nodePort', 'healthCheckNodePort'])
 
 function strip(value: unknown, kind: string): unknown {
@@ -85,6 +95,6 @@ function strip(value: unknown, kind: string): unknown {
     Object.entries(value)
       .filter(([field, inner]) => inner !== undefined && !(chosenByCluster.has(field) && inner !== 'None'))
       .sort(([a], [b]) => a.localeCompare(b))
-      .map(([field, inner]) => [field, strip(inner, kind)]),
+      .map(([field, inner]) => [field, strip(hashOfUid(value, field) ? withoutHash(inner) : inner, kind)]),
   )
 }

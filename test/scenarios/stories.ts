@@ -23,7 +23,10 @@ export async function endOf(cluster: Cluster, { title, tell }: Story): Promise<(
   await tell(cluster, namespace)
   // What settles after readiness, such as budgets, has settled by then.
   await cluster.pass(3)
-  return async () => JSON.parse(JSON.stringify(await endState(cluster, namespace)).replaceAll(namespace, 'NAMESPACE'))
+  // A group of members is named after its Database's UID.
+  const uid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
+  const end = async () => JSON.stringify(await endState(cluster, namespace))
+  return async () => JSON.parse((await end()).replaceAll(namespace, 'NAMESPACE').replaceAll(uid, 'UID'))
 }
 
 const backup = { enabled: true, schedule: '0 2 * * *', destination: { claim: { name: 'dumps' } } }

@@ -39,6 +39,7 @@ export function sync(
   const { credentials, settings } = context
   const replication = replicationOf(db, observed)
   const { replicas } = scalingOf(db, observed, topologyOf(db, context))
+  const told = report(db, context, origins)
   return {
     children: [
       serviceAccount(db),
@@ -55,6 +56,10 @@ export function sync(
       archivingWatch(db, settings),
       ...growth(db, settings, claimsOf(db, context)),
     ],
-    ...report(db, context, origins),
+    ...told,
+    // Agents are told that the database has begun, which is read off the status: so one more look once that says so.
+    ...(replication !== undefined && db.status?.endpoints === undefined && told.status.endpoints !== undefined
+      ? { resyncAfterSeconds: 1 }
+      : {}),
   }
 }

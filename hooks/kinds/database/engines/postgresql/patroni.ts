@@ -119,9 +119,8 @@ function configuration(db: Database, memoryBytes: number): Configuration {
       // Patroni's own postgresql.conf includes it.
       'postgresql.conf': render(Object.fromEntries(own)),
       'pg_hba.conf': hostBasedAuthentication(false, roles.replication.username),
-      ...(db.spec.tls?.required === true && {
-        'pg_hba_tls.conf': hostBasedAuthentication(true, roles.replication.username),
-      }),
+      // Always there: a list of files that grows is merged into another order than it was made in, and pods would roll.
+      'pg_hba_tls.conf': hostBasedAuthentication(true, roles.replication.username),
       'patroni.yml': document(local(db, dynamic)),
       'cluster.json': document(cluster(db)),
       'dynamic.json': document(dynamic),
