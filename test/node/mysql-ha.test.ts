@@ -22,7 +22,7 @@ if (reason !== undefined) {
     )
     const reference = databaseAt(namespace, 'db')
     const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${namespace}`, ...args)
-    const resources = { requests: { cpu: '50m', memory: '512Mi' } }
+    const resources = { requests: { cpu: '50m', memory: '768Mi' } }
     await cluster.create(client(namespace, version))
     await cluster.apply(database(namespace, 'db', { engine: 'mysql', version, resources, ...spec }))
 

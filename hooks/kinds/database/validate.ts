@@ -2,15 +2,22 @@
 import type { Findings } from '../../sdk/definition.ts'
 import { fieldBelow } from '../../sdk/fields.ts'
 import { dnsLabelPattern } from '../../sdk/names.ts'
+import { quantityToNumber } from '../../sdk/quantity.ts'
 import type { Problem } from '../../sdk/schema.ts'
 import { parameterProblems } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
+import { engineResources } from './resources.ts'
 import { type Database, maxNameLength } from './schema.ts'
 
 /** Asked at admission and by each sync; a problem holds what exists. */
 export function validate(db: Database): Findings {
   return {
-    problems: [...nameProblems(db), ...parameterProblems(db, engineOf(db)), ...archiveProblems(db)],
+    problems: [
+      ...nameProblems(db),
+      ...parameterProblems(db, engineOf(db)),
+      ...archiveProblems(db),
+      ...memoryProblems(db),
+    ],
     warnings: [...quorumWarnings(db), ...dataWarnings(db)],
   }
 }
@@ -30,6 +37,19 @@ function archiveProblems({ spec: { backup, parameters = {} } }: Database): Probl
       message: 'cannot be set: physical backups archive the log',
       reason: 'InvalidParameter',
     }))
+}
+
+// Group Replication keeps messages of 128 MiB at least, and certifies and applies beside it: a member of 512 MiB is killed by
+// the kernel when it joins. https://dev.mysql.com/doc/refman/8.4/en/group-replication-performance-xcom-cache.html
+function memoryProblems(db: Database): Problem[] {
+  const { engine, replicas, highAvailability, resources } = db.spec
+  if (engine !== 'mysql' || (replicas === 1 && highAvailability === undefined)) return []
+  const memory = engineResources(db).limits?.memory
+  if (memory === undefined || quantityToNumber(memory) >= 768 * 1024 ** 2) return []
+  const field = `spec.resources.${resources.limits?.memory === undefined ? 'requests' : 'limits'}.memory`
+  return [
+    { field, message: `is ${memory}, and a member of a MySQL group needs 768Mi at least`, reason: 'TooLittleMemory' },
+  ]
 }
 
 // Both decide by a majority: https://dev.mysql.com/doc/refman/8.4/en/group-replication-fault-tolerance.html and

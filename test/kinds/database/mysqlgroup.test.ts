@@ -99,3 +99,14 @@ t.test('what members have to agree on cannot be set', async (t) => {
   settle(single)
   t.not(conditionOf(single, 'Ready')?.reason, 'InvalidParameter', 'a single one may')
 })
+
+t.test('a member of a group has the memory that it takes to be one', async (t) => {
+  const small = { limits: { memory: '512Mi' } }
+  const world = createWorld({ ...group, resources: small })
+  ask(world)
+  settle(world)
+  t.match(conditionOf(world, 'Ready'), { reason: 'TooLittleMemory', message: /spec\.resources\.limits\.memory.*768Mi/ })
+  const single = createWorld({ engine: 'mysql', version: '8.4.3', resources: small })
+  settle(single)
+  t.not(conditionOf(single, 'Ready')?.reason, 'TooLittleMemory', 'a single one may have less')
+})

@@ -4,7 +4,7 @@ import { replaced } from '../replaced.ts'
 import type { Spec } from './world.ts'
 
 const name = fc.constantFrom('a', 'store', 'team-a', 'x'.repeat(40))
-const quantity = fc.constantFrom('100m', '0.5', '1', 2, '512Mi', '1024Mi', '1.5Gi', '4G', '1e9')
+const quantity = fc.constantFrom('100m', '0.5', '1', 2, '768Mi', '1024Mi', '1.5Gi', '4G', '1e9')
 const memory = fc.constantFrom('512Mi', '1024Mi', '1.5Gi', '4G', '64Gi')
 const label = fc.dictionary(
   fc.constantFrom('example.com/team', 'tier', 'a.b/c'),

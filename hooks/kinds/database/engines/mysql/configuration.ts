@@ -9,13 +9,18 @@ export const socket = `${runFolder}/mysqld.sock`
 export const configurationPath = '/etc/mysql/conf.d'
 export const dataFolder = '/var/lib/mysql/data'
 
-/** What is set for this much memory; `decided` is what nobody may set otherwise. */
+/** What is set for this much memory; `group` is what members of one have to agree on, and nobody may set otherwise. */
 export function configurationOf(
   db: Database,
   memoryBytes: number,
-  decided: Readonly<Record<string, string>> = {},
+  group?: Readonly<Record<string, string>>,
 ): Configuration {
-  const settings: Record<string, string> = { ...sized(memoryBytes), ...own(db), ...userSettings(db), ...decided }
+  const settings: Record<string, string> = {
+    ...sized(memoryBytes, group !== undefined),
+    ...own(db),
+    ...userSettings(db),
+    ...group,
+  }
   const names = Object.keys(settings).sort()
   const fixed = names.filter((name) => !dynamic.has(name))
   return {
@@ -31,10 +36,11 @@ export function configurationOf(
 }
 
 // https://dev.mysql.com/doc/refman/8.4/en/innodb-dedicated-server.html: half of the memory below 4 GiB, then more. But
-// the server takes some 260 MiB besides, more while a dump is restored: with half of 512 MiB the kernel kills it then.
-function sized(memoryBytes: number): Record<string, string> {
+// the server takes some 260 MiB besides, more while a dump is restored: with half of 512 MiB the kernel kills it then. A
+// member of a group takes 256 MiB more, for the messages that it keeps and what it applies.
+function sized(memoryBytes: number, isMember: boolean): Record<string, string> {
   const share = memoryBytes < 4 * 1024 ** 3 ? 0.5 : 0.7
-  const pool = Math.min(memoryBytes * share, memoryBytes - 384 * 1024 ** 2)
+  const pool = Math.min(memoryBytes * share, memoryBytes - (isMember ? 640 : 384) * 1024 ** 2)
   return {
     innodb_buffer_pool_size: `${mebibytes(pool, 32)}M`,
     max_connections: '151',
