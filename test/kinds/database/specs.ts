@@ -5,7 +5,7 @@ import type { Spec } from './world.ts'
 
 const name = fc.constantFrom('a', 'store', 'team-a', 'x'.repeat(40))
 const quantity = fc.constantFrom('100m', '0.5', '1', 2, '768Mi', '1024Mi', '1.5Gi', '4G', '1e9')
-const memory = fc.constantFrom('512Mi', '1024Mi', '1.5Gi', '4G', '64Gi')
+const memory = fc.constantFrom('768Mi', '1024Mi', '1.5Gi', '4G', '64Gi')
 const label = fc.dictionary(
   fc.constantFrom('example.com/team', 'tier', 'a.b/c'),
   fc.constantFrom('x', '1', 'a-b_c.d'),
