@@ -287,7 +287,7 @@ if (reason !== undefined) {
     from: 'store' | 'sealed' = 'store',
   ): KubernetesObject {
     return pod(namespace, from === 'sealed' ? 'restore-sealed' : 'restore', {
-      initContainers: [rclone(namespace, `rclone copyto "$(printenv FROM_${from})${backup}" /work/backup`)],
+      initContainers: [rclone(namespace, `rclone copyto "$FROM_${from}"${backup} /work/backup`)],
       containers: [
         {
           name: 'restore',
@@ -304,9 +304,7 @@ if (reason !== undefined) {
   /** Shows how a file in the store begins. */
   function look(namespace: string, file: string): KubernetesObject {
     return pod(namespace, 'look', {
-      containers: [
-        rclone(namespace, `rclone copyto "$(printenv FROM_store)${file}" /work/file && head -c 6 /work/file`),
-      ],
+      containers: [rclone(namespace, `rclone copyto "$FROM_store"${file} /work/file && head -c 6 /work/file`)],
       volumes: storeVolumes,
     })
   }
