@@ -216,7 +216,7 @@ if (reason !== undefined) {
           t.equal(await asApp('SELECT text FROM notes'), 'first\n')
           // What lies there begins as rclone's encrypted files do, and not as a dump: https://rclone.org/crypt/#file-formats
           await restored(look(namespace, `${name}.sealed`), 'look')
-          t.match(await kubectl('logs', 'look'), /^RCLONE/)
+          t.match(await kubectl('logs', 'look'), /^RCLONE/m)
         },
       )
     })

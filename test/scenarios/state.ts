@@ -77,6 +77,13 @@ function withoutElection(status: unknown): unknown {
   }
 }
 
+// Files of a volume: Metacontroller 4 merges them by `path`, so that a new one comes last; 1.5 takes them as they are answered.
+function inOrder(list: readonly unknown[]): readonly unknown[] {
+  const files = list.filter(isRecord).filter((item) => 'path' in item && 'key' in item)
+  if (files.length === 0 || files.length < list.length) return list
+  return files.sort((one, other) => String(one.path).localeCompare(String(other.path)))
+}
+
 function withoutHash(annotations: unknown): unknown {
   return isRecord(annotations) ? { ...annotations, 'example.com/restart-hash': 'HASH' } : annotations
 }
@@ -89,7 +96,7 @@ function hashOfUid(value: Record<string, unknown>, field: string): boolean {
 const chosenByCluster = new Set(['clusterIP', 'clusterIPs', 'lastTransitionTime', 'nodePort', 'healthCheckNodePort'])
 
 function strip(value: unknown, kind: string): unknown {
-  if (Array.isArray(value)) return value.map((item) => strip(item, kind))
+  if (Array.isArray(value)) return inOrder(value).map((item) => strip(item, kind))
   if (!isRecord(value)) return value
   return Object.fromEntries(
     Object.entries(value)
