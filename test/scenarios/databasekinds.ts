@@ -233,6 +233,8 @@ const backupScenarios: readonly Scenario[] = [
       assert.equal(at(object, 'status', 'lastVerified'), last.completionTime)
       assert.equal(conditionOf(object, 'Verified')?.status, 'True')
 
+      // By then Metacontroller has seen the status that it wrote, and gives it to the hook.
+      await cluster.pass(2)
       await cluster.delete({ ...jobType, namespace, name: 'before-once' })
       await cluster.pass(3)
       const later = await present(cluster, made)
