@@ -30,7 +30,8 @@ fail() {
   echo "$2" >&2
   case $1 in SourceUnavailable | RestoreFailed) exit 1 ;; *) exit ${hopeless} ;; esac
 }
-last() { grep -v '^[[:space:]]*$' "$1" | tail -n 1 | cut -c 1-300; }
+# Numbers by which a store knows a request are long, and what it said comes after them.
+last() { grep -v '^[[:space:]]*$' "$1" | tail -n 1 | sed -E 's/(RequestID|HostID): [^,]*, ?//g' | cut -c 1-300; }
 trap 'exit 143' TERM
 `
 
