@@ -32,7 +32,8 @@ export function sync(
   const observed = context.observed.get(StatefulSet, names(db).statefulSet)
   const refused = refusal(db, observed)
   if (refused !== undefined) return { hold: refused }
-  const origins = originsOf(db, context, progressOf(db, observed).settled)
+  const { settled, ready } = progressOf(db, observed)
+  const origins = originsOf(db, context, settled)
   if (typeof origins === 'string') {
     return { hold: { reason: 'CredentialKeyMissing', message: origins } }
   }
@@ -51,7 +52,7 @@ export function sync(
       disruptionBudget(db),
       ...networkPolicies(db, replication),
       backupSchedule(db, isRecovering(db) ? 'suspended' : undefined),
-      ...recoveryChildren(db, context, progressOf(db, observed).ready > 0),
+      ...recoveryChildren(db, context, ready > 0),
       monitor(db),
       archivingWatch(db, settings),
       ...growth(db, settings, claimsOf(db, context)),
