@@ -1,11 +1,10 @@
 // Backups on a schedule, which a DatabaseBackup takes, and the Job of a last backup.
 import type { JobSpec } from 'kubernetes-types/batch/v1.js'
 import type { Container, EnvVar, PodSpec, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
-import { pullSecrets } from '../../sdk/containers.ts'
 import type { Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
-import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
-import { placement, withoutEmpty } from '../../sdk/podspec.ts'
+import { restrictedContainer } from '../../sdk/podsecurity.ts'
+import { withoutEmpty } from '../../sdk/podspec.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
 import type { Job } from '../../sdk/resources.ts'
 import type { DatabaseBackups } from '../databasebackup/resource.ts'
@@ -13,8 +12,8 @@ import { paths as backupPaths, storeAndPrune } from '../databasebackup/scripts.t
 import { backupPath, dumpKey, storeKey } from './backup-scripts.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
-import { host, labels, names, selectorLabels } from './names.ts'
-import { engineImageFields, scriptVolume, superuserVolume } from './pod.ts'
+import { host, labels, names } from './names.ts'
+import { engineImageFields, jobPod, scriptVolume, superuserVolume } from './pod.ts'
 import { backupResources, helperResources } from './resources.ts'
 import type { Database } from './schema.ts'
 import { secretMode } from './token.ts'
@@ -66,18 +65,8 @@ function backupJob(db: Database, settings: Settings): JobSpec {
 }
 
 function podSpec(db: Database, settings: Settings): PodSpec {
-  const { nodeSelector, tolerations, priorityClassName } = placement(db.spec.pod, selectorLabels(db, 'backup'))
   return {
-    // A failed pod stays, and with it its log.
-    restartPolicy: 'Never',
-    serviceAccountName: names(db).serviceAccount,
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    ...pullSecrets(db.spec.imagePullSecrets),
-    securityContext: restrictedPod(engineOf(db).uid),
-    ...(nodeSelector && { nodeSelector }),
-    ...(tolerations && { tolerations }),
-    ...(priorityClassName && { priorityClassName }),
+    ...jobPod(db, names(db).serviceAccount),
     initContainers: [dump(db, settings)],
     containers: [store(db, settings)],
     volumes: volumes(db),

@@ -1,7 +1,10 @@
 // What the pods of the engine and of its backups have in common.
-import type { Container, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import type { Container, PodSpec, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import { pullSecrets } from '../../sdk/containers.ts'
 import type { Settings } from '../../sdk/definition.ts'
 import { imageReference } from '../../sdk/images.ts'
+import { restrictedPod } from '../../sdk/podsecurity.ts'
+import { placement } from '../../sdk/podspec.ts'
 import { paths } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import { names } from './names.ts'
@@ -58,5 +61,23 @@ export function scriptVolume(db: Database, keys: readonly string[]): Volume {
       defaultMode: scriptMode,
       items: keys.map((key) => ({ key, path: key })),
     },
+  }
+}
+
+/** What the pods of all Jobs that work on a Database have in common: placed as it is, without a token, as its engine's user. */
+export function jobPod(db: Database, serviceAccountName: string): Omit<PodSpec, 'containers'> {
+  // Spreading and affinity are for pods that live together.
+  const { nodeSelector, tolerations, priorityClassName } = placement(db.spec.pod, {})
+  return {
+    // A failed pod stays, and with it its log.
+    restartPolicy: 'Never',
+    serviceAccountName,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...pullSecrets(db.spec.imagePullSecrets),
+    securityContext: restrictedPod(engineOf(db).uid),
+    ...(nodeSelector && { nodeSelector }),
+    ...(tolerations && { tolerations }),
+    ...(priorityClassName && { priorityClassName }),
   }
 }

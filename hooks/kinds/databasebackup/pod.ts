@@ -2,12 +2,10 @@
 import type { JobSpec } from 'kubernetes-types/batch/v1.js'
 import type { Container, EnvVar, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
 import { resourcesWithDefaults } from '../../sdk/containerresources.ts'
-import { pullSecrets } from '../../sdk/containers.ts'
 import type { Settings } from '../../sdk/definition.ts'
 import { prefixedImage } from '../../sdk/images.ts'
 import { nameResolution } from '../../sdk/network.ts'
-import { restrictedContainer, restrictedPod } from '../../sdk/podsecurity.ts'
-import { placement } from '../../sdk/podspec.ts'
+import { restrictedContainer } from '../../sdk/podsecurity.ts'
 import { canonicalQuantity } from '../../sdk/quantity.ts'
 import type { CronJob, Job, NetworkPolicy } from '../../sdk/resources.ts'
 import { periodSeconds } from '../../sdk/schedule.ts'
@@ -18,7 +16,7 @@ import { engineOf } from '../database/engines/index.ts'
 import { requestScript } from '../database/engines/postgresql/archive-scripts.ts'
 import { names as databaseNames, selectorLabels as databasePods, host } from '../database/names.ts'
 import { endpointPort } from '../database/networkpolicy.ts'
-import { engineImageFields } from '../database/pod.ts'
+import { engineImageFields, jobPod } from '../database/pod.ts'
 import { isRecovering } from '../database/recovery/pending.ts'
 import type { Database } from '../database/schema.ts'
 import { secretMode } from '../database/token.ts'
@@ -62,7 +60,6 @@ export function job(backup: DatabaseBackup, db: Database, settings: Settings): J
 }
 
 function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobSpec {
-  const { nodeSelector, tolerations, priorityClassName } = placement(db.spec.pod, selectorLabels(backup))
   const [last, ...first] = steps(backup, db, settings).reverse()
   return {
     backoffLimit: 2,
@@ -70,16 +67,7 @@ function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobS
     template: {
       metadata: { labels: labels(backup) },
       spec: {
-        // A failed pod stays, and with it its log.
-        restartPolicy: 'Never',
-        serviceAccountName: names(backup).serviceAccount,
-        automountServiceAccountToken: false,
-        enableServiceLinks: false,
-        ...pullSecrets(db.spec.imagePullSecrets),
-        securityContext: restrictedPod(engineOf(db).uid),
-        ...(nodeSelector && { nodeSelector }),
-        ...(tolerations && { tolerations }),
-        ...(priorityClassName && { priorityClassName }),
+        ...jobPod(db, names(backup).serviceAccount),
         initContainers: first.reverse(),
         containers: last === undefined ? [] : [last],
         volumes: volumes(backup, db),

@@ -1,12 +1,10 @@
 // The Job <name>-restore-<hash>, which puts a dump into a Database that has just begun, once.
 import type { Container, EnvVar, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
-import { pullSecrets } from '../../../sdk/containers.ts'
 import type { Settings } from '../../../sdk/definition.ts'
 import { prefixedImage } from '../../../sdk/images.ts'
 import { shortHash } from '../../../sdk/names.ts'
 import { nameResolution } from '../../../sdk/network.ts'
-import { restrictedContainer, restrictedPod } from '../../../sdk/podsecurity.ts'
-import { placement } from '../../../sdk/podspec.ts'
+import { restrictedContainer } from '../../../sdk/podsecurity.ts'
 import { canonicalQuantity } from '../../../sdk/quantity.ts'
 import type { Job, NetworkPolicy } from '../../../sdk/resources.ts'
 import { paths as backupPaths, type Reach } from '../../databasebackup/scripts.ts'
@@ -16,7 +14,7 @@ import { paths } from '../engines/engine.ts'
 import { engineOf } from '../engines/index.ts'
 import { host, labels, names, selectorLabels } from '../names.ts'
 import { endpointPort } from '../networkpolicy.ts'
-import { credentialMounts, credentialVolumes, engineImageFields, scriptVolume } from '../pod.ts'
+import { credentialMounts, credentialVolumes, engineImageFields, jobPod, scriptVolume } from '../pod.ts'
 import { backupResources } from '../resources.ts'
 import type { Database } from '../schema.ts'
 import { secretMode } from '../token.ts'
@@ -37,7 +35,6 @@ function idOf(source: Source): string {
 }
 
 export function restoreJob(db: Database, source: Source, settings: Settings): Job {
-  const { nodeSelector, tolerations, priorityClassName } = placement(db.spec.pod, selectorLabels(db, 'restore'))
   const [fetch, check, restore] = containers(db, source, settings)
   return {
     apiVersion: 'batch/v1',
@@ -55,16 +52,7 @@ export function restoreJob(db: Database, source: Source, settings: Settings): Jo
       template: {
         metadata: { labels: { ...db.spec.pod.labels, ...labels(db, 'restore') } },
         spec: {
-          // A failed pod stays, and with it its log.
-          restartPolicy: 'Never',
-          serviceAccountName: names(db).serviceAccount,
-          automountServiceAccountToken: false,
-          enableServiceLinks: false,
-          ...pullSecrets(db.spec.imagePullSecrets),
-          securityContext: restrictedPod(engineOf(db).uid),
-          ...(nodeSelector && { nodeSelector }),
-          ...(tolerations && { tolerations }),
-          ...(priorityClassName && { priorityClassName }),
+          ...jobPod(db, names(db).serviceAccount),
           initContainers: [fetch, check],
           containers: [restore],
           volumes: volumes(db, source),
