@@ -1,4 +1,5 @@
-"""Keeps Services where the primary is, when Kubernetes and Patroni are not of one mind about a member.
+"""Keeps Services where the primary is, when Kubernetes and Patroni are not of one mind about a member, and says when its
+volume is full.
 
 services demote ROLE_LABEL SELECTOR ACTION ROLE SCOPE
     Patroni calls it when the role of its member changes, and gives the last three:
@@ -7,11 +8,12 @@ services demote ROLE_LABEL SELECTOR ACTION ROLE SCOPE
     does not, and would go on being a primary for Services until Kubernetes finds out that it is not ready: up to a minute,
     in which half of the connections lead there. So the new primary makes replicas of the others.
 
-services watch ROLE_LABEL SELECTOR
+services watch ROLE_LABEL SELECTOR STORAGE_LABEL VOLUME
     The other way round: where only the kubelet is dead, a primary goes on, and holds its lock; but Kubernetes takes its pod
     out of Services, and nobody can write. So it hands over to a replica whose pod is ready. What tells this from a member
     that is not ready is that Kubernetes then says Ready=False of the pod and still ContainersReady=True:
     https://kubernetes.io/docs/concepts/architecture/nodes/#condition
+    And while the file system at VOLUME has no room left, the pod has STORAGE_LABEL=full.
 """
 
 import json
@@ -31,13 +33,22 @@ def read(path):
         return file.read().strip()
 
 
-def pods(method, path, body=None):
+# Of the room on a volume: so little that the next file of the write-ahead log, 16 MiB, may find none; and so much that it
+# has room again. Between the two nothing changes, lest it be said and taken back all the time.
+FULL = 32 << 20
+ROOMY = 64 << 20
+
+JSON_PATCH = 'application/json-patch+json'
+MERGE_PATCH = 'application/merge-patch+json'
+
+
+def pods(method, path, body=None, kind=JSON_PATCH):
     """Asks the API server for pods of the own namespace."""
     host = os.environ['KUBERNETES_SERVICE_HOST']
     host = f'[{host}]' if ':' in host else host
     namespace = read(f'{ACCOUNT}/namespace')
     url = f'https://{host}:{os.environ["KUBERNETES_SERVICE_PORT"]}/api/v1/namespaces/{namespace}/pods{path}'
-    headers = {'Authorization': f'Bearer {read(f"{ACCOUNT}/token")}', 'Content-Type': 'application/json-patch+json'}
+    headers = {'Authorization': f'Bearer {read(f"{ACCOUNT}/token")}', 'Content-Type': kind}
     return send(method, url, headers, body, ssl.create_default_context(cafile=f'{ACCOUNT}/ca.crt'))
 
 
@@ -71,21 +82,45 @@ def demote(label, selector, _action, role, _scope):
                 raise
 
 
-def watch(label, selector):
+def watch(label, selector, storage_label, volume):
+    said = None
+    looked = 0
     while True:
-        time.sleep(10)
         try:
-            own = pods('GET', f'/{os.environ["POD_NAME"]}')
-            if own['metadata'].get('labels', {}).get(label) != 'primary' or not is_given_up(own):
-                continue
-            if not any(condition(pod, 'Ready') == 'True' for pod in listed(f'{selector},{label}=replica')):
-                continue
-            log('Kubernetes has taken this pod out of Services: a replica takes over')
-            headers = {'Content-Type': 'application/json'}
-            send('POST', 'http://127.0.0.1:8008/switchover', headers, {'leader': os.environ['POD_NAME']})
+            full = is_full(volume, said is True)
+            if full != said:
+                pods('PATCH', f'/{os.environ["POD_NAME"]}', labels({storage_label: 'full' if full else None}), MERGE_PATCH)
+                if full or said is not None:
+                    log('the volume is full' if full else 'the volume has room again')
+                said = full
+            if time.monotonic() >= looked:
+                looked = time.monotonic() + 10
+                hand_over_where_given_up(label, selector)
         # Whatever fails here, such as an API server that is away or a replica that lags, is tried again.
         except (OSError, ValueError) as error:
             log(f'looking after Services: {error}')
+        time.sleep(2)
+
+
+def labels(values):
+    return {'metadata': {'labels': values}}
+
+
+def is_full(volume, before):
+    found = os.statvfs(volume)
+    # A file system that does not count files says that it has none.
+    return found.f_bavail * found.f_frsize < (ROOMY if before else FULL) or (found.f_files > 0 and found.f_favail == 0)
+
+
+def hand_over_where_given_up(label, selector):
+    own = pods('GET', f'/{os.environ["POD_NAME"]}')
+    if own['metadata'].get('labels', {}).get(label) != 'primary' or not is_given_up(own):
+        return
+    if not any(condition(pod, 'Ready') == 'True' for pod in listed(f'{selector},{label}=replica')):
+        return
+    log('Kubernetes has taken this pod out of Services: a replica takes over')
+    headers = {'Content-Type': 'application/json'}
+    send('POST', 'http://127.0.0.1:8008/switchover', headers, {'leader': os.environ['POD_NAME']})
 
 
 def is_given_up(pod):

@@ -8,6 +8,8 @@ import type { Pods } from './pod.ts'
 export interface Loop {
   agent: EngineAgent
   pods: Pods
+  /** Looks whether the member's volume is full, which it was when it was last looked at or was not. */
+  isFull(before: boolean): Promise<boolean>
   logger: Logger
   /** Ends it. */
   signal: AbortSignal
@@ -20,17 +22,23 @@ export interface Loop {
 const asking = 'the member could not be asked'
 const labelling = 'the label could not be set'
 const handingOver = 'the primary could not be handed over'
+const measuring = 'the room on the volume could not be told'
 
 /** Milliseconds between two looks of a primary whether Kubernetes still leads Services to it. */
 const lookMilliseconds = 10_000
 
+/** Milliseconds between two looks at the room that the volume has. */
+const roomMilliseconds = 2000
+
 /** Runs until `signal` says so; then the label stays as it is, since the pod ends. */
-export async function runLoop({ agent, pods, logger, signal, period, patience }: Loop): Promise<void> {
+export async function runLoop({ agent, pods, isFull, logger, signal, period, patience }: Loop): Promise<void> {
   const said = sayer(logger)
   let lastSeen = performance.now()
   let current: Step | undefined
   let demoted: string | undefined
   const handOver = whereGivenUp(pods, logger)
+  let full = false
+  let nextLook = 0
   while (!signal.aborted) {
     try {
       current = await agent.step()
@@ -60,6 +68,18 @@ export async function runLoop({ agent, pods, logger, signal, period, patience }:
       said.success(handingOver)
     } catch (error) {
       said.failure(handingOver, error)
+    }
+    try {
+      if (performance.now() >= nextLook) {
+        nextLook = performance.now() + roomMilliseconds
+        const now = await isFull(full)
+        if (now !== full) logger.warn(now ? 'the volume is full' : 'the volume has room again')
+        full = now
+      }
+      await pods.setFull(full)
+      said.success(measuring)
+    } catch (error) {
+      said.failure(measuring, error)
     }
     await wait(period, undefined, { signal }).catch(() => undefined)
   }

@@ -64,6 +64,16 @@ t.test('the label is set once for each change, and looked after', async (t) => {
   t.equal(seen.length, 3, 'what a person did to the label is undone')
 })
 
+t.test('that its volume is full is a label of its own', async (t) => {
+  const pods = podsOf(access)
+  await pods.setRole('replica')
+  for (const full of [false, true, true, false]) await pods.setFull(full)
+  t.same(
+    seen.slice(1).map(({ body }) => body),
+    [null, 'full', null].map((value) => ({ metadata: { labels: { 'example.com/storage': value } } })),
+  )
+})
+
 t.test('after a failure it is set again, with the token of that time', async (t) => {
   const pods = podsOf(access)
   await pods.setRole('replica')

@@ -22,6 +22,8 @@ export interface Node {
   startKubelet(): Promise<void>
   /** Runs a command in the node, as root in its own namespaces, and gives its output. */
   run(...command: string[]): Promise<string>
+  /** The command, for this machine, that runs another in the node as `run` does. */
+  inside(...command: string[]): string[]
   /** Pulls the plug: everything on it is gone at once. */
   kill(): Promise<void>
 }
@@ -133,6 +135,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     },
     startKubelet,
     run: (...command) => output(inside(...command)),
+    inside,
     async kill() {
       await Promise.all([kubelet, containerd, proxy].map((component) => component?.kill()))
       await machine.kill()

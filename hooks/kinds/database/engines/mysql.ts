@@ -1,7 +1,7 @@
 // MySQL in the official image: https://hub.docker.com/_/mysql and https://dev.mysql.com/doc/refman/8.4/en/
 import { type Engine, monitor, paths } from './engine.ts'
 import { accountsScript } from './mysql/accounts.ts'
-import { configurationOf, configurationPath, port, runFolder, socket } from './mysql/configuration.ts'
+import { configurationOf, configurationPath, port, runFolder, socket, volumePath } from './mysql/configuration.ts'
 import { groupReplication } from './mysql/replication.ts'
 
 export const mysql: Engine = {
@@ -19,7 +19,7 @@ export const mysql: Engine = {
   seriesLength: (version) => (Number(version.split('.')[0]) >= 9 ? 1 : 2),
   // https://dev.mysql.com/doc/refman/8.4/en/downgrading.html: in place only within an LTS series.
   mayDowngrade: (version) => version.startsWith('8.4.'),
-  dataPath: () => '/var/lib/mysql',
+  dataPath: () => volumePath,
   configurationPath,
   scratch: [{ name: 'run', mountPath: runFolder }],
   command: () => ({ args: ['mysqld'] }),

@@ -6,12 +6,12 @@ import {
   configurationPath,
   dataDirectory,
   hostBasedAuthentication,
-  majorOf,
   needsRestart,
   port,
   render,
   settingsOf,
   socketPath,
+  volumePath,
 } from './postgresql/parameters.ts'
 import { patroni } from './postgresql/patroni.ts'
 
@@ -27,8 +27,7 @@ export const postgresql: Engine = {
   startSeconds: 3600,
   seriesLength: () => 1,
   mayDowngrade: () => true,
-  // From 18 on the volume of the image is one level up, so that pg_upgrade --link can work within it.
-  dataPath: (version) => (majorOf(version) >= 18 ? '/var/lib/postgresql' : '/var/lib/postgresql/data'),
+  dataPath: volumePath,
   configurationPath,
   scratch: [
     { name: 'run', mountPath: socketPath },

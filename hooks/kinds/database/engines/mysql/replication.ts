@@ -6,7 +6,7 @@ import type { Container, Probe } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../../../sdk/definition.ts'
 import { suiteImage } from '../../../../sdk/images.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
-import { host, names } from '../../names.ts'
+import { dataVolume, host, names } from '../../names.ts'
 import { isFilling } from '../../recovery/pending.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
@@ -14,7 +14,7 @@ import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
 import { accountsScript } from './accounts.ts'
-import { configurationOf, configurationPath, dataFolder, port, runFolder, socket } from './configuration.ts'
+import { configurationOf, configurationPath, dataFolder, port, runFolder, socket, volumePath } from './configuration.ts'
 
 /** Of a group; https://dev.mysql.com/doc/refman/8.4/en/group-replication-limitations.html */
 const maxMembers = 9
@@ -163,6 +163,7 @@ function agent(settings: Settings): Container {
       { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
       { name: 'AGENT_FILE', value: `${configurationPath}/agent.json` },
+      { name: 'DATA_FOLDER', value: volumePath },
       { name: 'MYSQL_SOCKET', value: socket },
       { name: 'ROLE_FILE', value: roleFile },
       { name: 'SUPERUSER_PASSWORD_FILES', value: passwordFiles.join(':') },
@@ -174,6 +175,8 @@ function agent(settings: Settings): Container {
       { name: 'configuration', mountPath: configurationPath, readOnly: true },
       { name: 'superuser-credentials', mountPath: paths.superuser, readOnly: true },
       { name: 'run', mountPath: runFolder },
+      // To see how much room it has.
+      { name: dataVolume, mountPath: volumePath, readOnly: true },
       tokenMount,
     ],
   }

@@ -8,11 +8,21 @@ export const agentPath = '/opt/agent'
 /** In memory: Patroni's configuration, and the password file that it writes. */
 export const runPath = '/run/patroni'
 
+/** What the agent's `services` looks after: deploy/postgresql-agent/services.py. */
+interface Watched {
+  /** By this label, and the selector, Services find members. */
+  readonly label: string
+  readonly selector: string
+  /** The label by which a pod says that its volume is full, and where that is mounted. */
+  readonly storage: string
+  readonly volume: string
+}
+
 /**
  * Starts a member. Only the first pod, and one that was a member before, may begin a database: the others' volumes may
- * be empty, or hold what they were before there was replication. By `label` and `selector` Services find members.
+ * be empty, or hold what they were before there was replication.
  */
-export const startScript = ({ label, selector }: { label: string; selector: string }): string => `
+export const startScript = ({ label, selector, storage, volume }: Watched): string => `
 export LC_ALL=C
 ordinal=\${POD_NAME##*-}
 case $POD_IP in
@@ -43,7 +53,7 @@ if [ "$ordinal" != 0 ] && [ -n "$system" ] && [ -s "$PGDATA/PG_VERSION" ]; then
   fi
 fi
 unset LC_ALL
-${agentPath}/bin/services watch ${label} ${selector} &
+${agentPath}/bin/services watch ${label} ${selector} ${storage} ${volume} &
 exec ${agentPath}/bin/patroni ${runPath}/config
 `
 

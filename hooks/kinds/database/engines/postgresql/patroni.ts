@@ -5,7 +5,7 @@ import type { EnvVar, Probe } from 'kubernetes-types/core/v1.js'
 import { isRecord } from '../../../../sdk/kubernetes.ts'
 import { quantityToNumber } from '../../../../sdk/quantity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
-import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
+import { replicationLabel, roleLabel, storageLabel } from '../../../../sdk/roles.ts'
 import { maxReplicas, names } from '../../names.ts'
 import { volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
@@ -24,6 +24,7 @@ import {
   render,
   settingsOf,
   socketPath,
+  volumePath,
 } from './parameters.ts'
 
 const name = 'patroni'
@@ -46,7 +47,10 @@ export const patroni: Replication = {
   secretFiles: (password) => ({ 'patroni.yml': document(credentials(password)) }),
   configuration,
   accountsScript,
-  scripts: (db) => ({ 'start.sh': startScript(services(db)), 'watch.sh': watchScript }),
+  scripts: (db) => ({
+    'start.sh': startScript({ ...services(db), storage: storageLabel, volume: volumePath(db.spec.version) }),
+    'watch.sh': watchScript,
+  }),
   initContainers: (_db, settings) => [bringAgent(settings)],
   command: () => ({ command: ['bash', `${paths.scripts}/start.sh`], args: [] }),
   env,
