@@ -22,6 +22,7 @@ export interface Loop {
 const asking = 'the member could not be asked'
 const labelling = 'the label could not be set'
 const handingOver = 'the primary could not be handed over'
+const leaving = 'the server could not be told that it may end'
 const measuring = 'the room on the volume could not be told'
 
 /** Milliseconds between two looks of a primary whether Kubernetes still leads Services to it. */
@@ -70,6 +71,12 @@ export async function runLoop({ agent, pods, isFull, logger, signal, period, pat
       said.failure(handingOver, error)
     }
     try {
+      if (current?.leave !== undefined) await leave(current, pods, logger)
+      said.success(leaving)
+    } catch (error) {
+      said.failure(leaving, error)
+    }
+    try {
       if (performance.now() >= nextLook) {
         nextLook = performance.now() + roomMilliseconds
         const now = await isFull(full)
@@ -81,7 +88,8 @@ export async function runLoop({ agent, pods, isFull, logger, signal, period, pat
     } catch (error) {
       said.failure(measuring, error)
     }
-    await wait(period, undefined, { signal }).catch(() => undefined)
+    const pause = wait(period, undefined, { signal }).catch(() => undefined)
+    await (agent.woken === undefined ? pause : Promise.race([pause, agent.woken()]))
   }
   await agent.close()
 }
@@ -103,6 +111,29 @@ function whereGivenUp(pods: Pods, logger: Logger): (step: Step) => Promise<void>
       return
     }
   }
+}
+
+/**
+ * A server that is told to end is the primary no more before it does, and Services lead to the next one as soon as there is
+ * one: its own agent would find out half a second later.
+ */
+async function leave({ role, others = [], handOver, leave }: Step, pods: Pods, logger: Logger): Promise<void> {
+  for (const name of role === 'primary' && handOver !== undefined ? others : []) {
+    try {
+      // Where nobody can say, it is as good as any.
+      if (!(await pods.isReady(name).catch(() => true))) continue
+      await handOver?.(name)
+    } catch (error) {
+      logger.warn(`${name} does not take over: ${describe(error)}`)
+      continue
+    }
+    logger.info(`${name} takes over`)
+    await Promise.all([pods.promote(name), pods.setRole('replica')]).catch((error: unknown) =>
+      logger.warn(`${labelling}: ${describe(error)}`),
+    )
+    break
+  }
+  await leave?.()
 }
 
 /** Tells changes, and a failure that goes on once in half a minute. */

@@ -15,6 +15,8 @@ export interface Pods {
   setFull(full: boolean): Promise<void>
   /** Makes a replica of another pod that bears the role of the primary; any other pod is left as it is. */
   demote(name: string): Promise<void>
+  /** Has another pod be the primary for Services, without waiting until its own agent has found out. */
+  promote(name: string): Promise<void>
   /**
    * Whether Kubernetes has given up the own pod although its containers are well: since nobody hears from the kubelet of
    * its node, it leads no Service to it. Then, and only then, Ready is False and ContainersReady still True:
@@ -78,6 +80,10 @@ export function podsOf(access: ApiAccess, now: () => number = () => performance.
         { op: 'replace', path, value: 'replica' satisfies Role },
       ]
       await call(access, { pod: name, type: jsonPatch, body, fine: [404, 422] })
+    },
+    async promote(name) {
+      const body = { metadata: { labels: { [roleLabel]: 'primary' satisfies Role } } }
+      await call(access, { pod: name, type: mergePatch, body, fine: [404] })
     },
     async givenUp() {
       const found = await call(access, { pod })

@@ -39,6 +39,9 @@ async function through(
       async demote(name) {
         done.push(`demote ${name}`)
       },
+      async promote(name) {
+        done.push(`promote ${name}`)
+      },
       givenUp: async () => givenUp,
       isReady: async (name) => name === 'db-2',
     },
@@ -100,6 +103,26 @@ t.test('a primary to which Kubernetes leads nobody any more hands over to one wh
   const { lines } = await through([{ ...step, role: 'replica' }, step, step], { givenUp: true })
   t.same(handed, ['db-2'], 'once, for looking costs the API server something')
   t.ok(lines.some(({ msg }) => msg.includes('db-2 takes over')))
+})
+
+t.test('a server that is told to end hands over to one whose pod is ready, and may end then', async (t) => {
+  const done: string[] = []
+  const end = { leave: async () => void done.push('may end') }
+  const handing = { ...primary, ...end, handOver: async (pod: string) => void done.push(`hand over to ${pod}`) }
+  const { done: labels } = await through([handing])
+  t.same(done, ['hand over to db-2', 'may end'])
+  t.same(labels.slice(-3), ['promote db-2', 'replica', 'close'], 'Services lead to it at once')
+
+  done.length = 0
+  const refusing = { ...handing, handOver: () => Promise.reject(new Error('it lags')) }
+  const { done: kept, lines } = await through([refusing])
+  t.same(done, ['may end'], 'where nobody takes over it ends all the same')
+  t.notOk(kept.some((what) => what.startsWith('promote')))
+  t.ok(lines.some(({ msg }) => msg === 'db-2 does not take over: it lags'))
+
+  done.length = 0
+  await through([{ ...replica, ...end }])
+  t.same(done, ['may end'], 'a replica hands nothing over')
 })
 
 t.test('a volume without room is told of, whatever the member is and whether it answers', async (t) => {

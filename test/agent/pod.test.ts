@@ -103,6 +103,13 @@ t.test('another pod is demoted only where it is the primary', async (t) => {
   await t.rejects(pods.demote('db-1'), { message: /answered 403/ })
 })
 
+t.test('another pod is made the primary for Services', async (t) => {
+  await podsOf(access).promote('db-1')
+  t.match(seen, [
+    { path: '/api/v1/namespaces/shop/pods/db-1', body: { metadata: { labels: { 'example.com/role': 'primary' } } } },
+  ])
+})
+
 t.test('a pod whose containers are well and that is not ready is given up', async (t) => {
   const pods = podsOf(access)
   const saying = (conditions: Record<string, string>) => {

@@ -95,13 +95,16 @@ async function repeat(worlds: Worlds, { only, repeat, members }: FailoverOptions
   return series
 }
 
-function summary({ gap, failing, healthy, acknowledged, lost, overlaps, errors }: Outcome): string {
+function summary({ gap, failing, healthy, takeover, acknowledged, lost, overlaps, errors }: Outcome): string {
   const told = Object.entries(errors)
     .sort(([, one], [, other]) => other - one)
     .slice(0, 3)
     .map(([error, count]) => `\n    ${count} × ${error}`)
     .join('')
-  return `gap ${gap} s, failing until ${failing} s, well after ${healthy} s, ${lost} of ${acknowledged} lost, ${overlaps.length} overlaps${told}`
+  const { writable, labelled } = takeover
+  const other =
+    writable === undefined ? 'no other' : `another writable after ${writable} s, labelled ${labelled ?? '–'} s`
+  return `gap ${gap} s, ${other}, failing until ${failing} s, well after ${healthy} s, ${lost} of ${acknowledged} lost, ${overlaps.length} overlaps${told}`
 }
 
 function tableOf(title: string, series: readonly Series[]): Table {

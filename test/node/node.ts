@@ -14,6 +14,9 @@ import { output } from './shell.ts'
 /** Where every cluster's DNS is: the tenth address of the Services' range. */
 const dnsAddress = '10.96.0.10'
 
+/** Where a node keeps what its containers say. */
+export const podLogs = '/var/lib/node/logs'
+
 export interface Node {
   readonly name: string
   readonly address: string
@@ -275,7 +278,7 @@ function kubeletConfiguration(address: string): object {
       'imagefs.inodesFree': '0%',
     },
     imageGCHighThresholdPercent: 100,
-    podLogsDir: '/var/lib/node/logs',
+    podLogsDir: podLogs,
     nodeStatusUpdateFrequency: '5s',
     // A scenario waits for what it changed.
     syncFrequency: '10s',

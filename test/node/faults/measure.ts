@@ -1,6 +1,15 @@
 // One fault in one world: what clients saw of it, and what the data says afterwards.
 import { setTimeout as wait } from 'node:timers/promises'
-import { acknowledged, type Line, lostRows, type Overlap, overlaps, writeGap } from './evaluate.ts'
+import {
+  acknowledged,
+  type Line,
+  lostRows,
+  type Overlap,
+  overlaps,
+  type Takeover,
+  takeover,
+  writeGap,
+} from './evaluate.ts'
 import type { Fault } from './scenarios.ts'
 import type { Member, World } from './world.ts'
 
@@ -11,6 +20,8 @@ export interface Outcome {
   readonly failing: number
   /** From the stroke until every member was well again, in seconds. */
   readonly healthy: number
+  /** When another member was the primary, for its server and for Services. */
+  readonly takeover: Takeover
   /** Rows that clients were told are written, and how many of them are gone. */
   readonly acknowledged: number
   readonly lost: number
@@ -28,6 +39,7 @@ export async function measure(world: World, fault: Fault): Promise<Outcome> {
   await world.untilHealthy(180)
   await fault.prepare?.(world)
   const mark = witness.lines.length
+  const before = await world.primary()
   const struck = Date.now()
   const release = await fault.strike(world)
   try {
@@ -46,6 +58,7 @@ export async function measure(world: World, fault: Fault): Promise<Outcome> {
     gap: writeGap(lines, struck),
     failing: failed.reduce((last, { end }) => Math.max(last, (end - struck) / 1000), 0),
     healthy: Math.max(0, (well - struck) / 1000),
+    takeover: takeover(lines, struck, before.uid),
     acknowledged: ids.length,
     lost: lostRows(lines, present).length,
     overlaps: overlaps(lines),

@@ -5,6 +5,7 @@ import type { KubernetesObject } from '../../../hooks/sdk/kubernetes.ts'
 import { at } from '../../scenarios/database.ts'
 import type { NodeCluster } from '../cluster.ts'
 import { ownImages } from '../images.ts'
+import { podLogs } from '../node.ts'
 import { healthWatch, type Line } from './evaluate.ts'
 
 export interface Witness {
@@ -16,7 +17,7 @@ export interface Witness {
   /** The ids of its rows from `from` on that the server `host` holds. */
   rows(host: string, from: number): Promise<number[]>
   /** Stops listening; its pod goes with the namespace. */
-  close(): void
+  close(): Promise<void>
 }
 
 export interface WitnessOptions {
@@ -36,7 +37,7 @@ export async function startWitness(cluster: NodeCluster, options: WitnessOptions
   const place = await cluster.get({ apiVersion: 'v1', kind: 'Pod', namespace, name })
   const node = cluster.nodes.find((one) => one.name === at(place, 'spec', 'nodeName'))
   if (node === undefined) throw new Error('the witness is on no node')
-  const log = `/var/log/pods/${namespace}_${name}_${place?.metadata.uid}/${name}/0.log`
+  const log = `${podLogs}/${namespace}_${name}_${place?.metadata.uid}/${name}/0.log`
   const lines: Line[] = []
   const health = healthWatch(engine, members)
   // From the node's own files: its kubelet, by which kubectl reads them, is among what is killed.
@@ -65,14 +66,16 @@ export async function startWitness(cluster: NodeCluster, options: WitnessOptions
       )
       return output.split('\n').filter(Boolean).map(Number)
     },
-    close() {
+    async close() {
       child.kill()
+      // What entered the node does not end with what let it in.
+      await node.run('pkill', '--full', log).catch(() => undefined)
     },
   }
   try {
     await cluster.until('the witness writes', async () => lines.some(({ kind, ok }) => kind === 'write' && ok), 60)
   } catch (error) {
-    witness.close()
+    await witness.close()
     throw error
   }
   return witness

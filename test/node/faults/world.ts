@@ -196,7 +196,7 @@ function worldOf(given: Given): World {
       throw new Error(`not well again after ${seconds} s: ${complaint}\n${await kubectl('get', 'pods', '-owide')}`)
     },
     async close() {
-      witness.close()
+      await witness.close()
       await kubectl('delete', 'database', name, '--ignore-not-found', '--timeout=120s')
       await cluster.kubectl('delete', 'namespace', namespace, '--timeout=120s')
       await volumes?.remove()
