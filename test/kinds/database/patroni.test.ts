@@ -253,11 +253,16 @@ t.test('data of another database is put aside, and never by the first pod', asyn
     tags: { failover_priority: 99 },
   })
   t.same(readdirSync(join(root, 'one')), ['pgdata.of-system-41'])
+  const asked = () => readFileSync(join(root, 'asked'), 'utf8').trim().split('\n')
+  t.match(start('orders-1', 'one/pgdata'), { name: 'orders-1' })
+  t.equal(asked().length, 1, 'a container that begins anew in its pod does not wait for the API server')
+  start('orders-1', 'one/pgdata')
+  t.equal(asked().length, 2, 'but if it ends again')
+  rmSync(join(root, 'run/patroni/prepared'))
   t.match(start('orders-0', 'zero/pgdata'), { tags: { failover_priority: 100 } })
   t.same(readdirSync(join(root, 'zero')), ['pgdata'])
-  const [second, first] = readFileSync(join(root, 'asked'), 'utf8').split('\n')
-  t.notMatch(second, '--may-initialize')
-  t.match(first, '--may-initialize')
+  t.notMatch(asked()[0], '--may-initialize')
+  t.match(asked()[2], '--may-initialize')
 })
 
 t.test('accounts of the members are made and changed as often as it takes', withServer, async (t) => {

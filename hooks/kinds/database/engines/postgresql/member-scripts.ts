@@ -41,9 +41,18 @@ postgresql: {connect_address: "$address:5432"}
 tags: {failover_priority: $((100 - ordinal))}
 END
 
+# A primary that crashed is to be back soon, and what is asked here was asked when its pod began. Once: should it end
+# again, it may be that something has changed.
+prepared=${runPath}/prepared
 may=()
 if [ "$ordinal" = 0 ] || [ -e "$PGDATA/patroni.dynamic.json" ]; then may=(--may-initialize); fi
-system=$(${agentPath}/bin/member "\${may[@]}" ${configurationPath}/cluster.json ${configurationPath}/dynamic.json)
+system=''
+if [ -e $prepared ]; then
+  rm $prepared
+else
+  system=$(${agentPath}/bin/member "\${may[@]}" ${configurationPath}/cluster.json ${configurationPath}/dynamic.json)
+  : >$prepared
+fi
 if [ "$ordinal" != 0 ] && [ -n "$system" ] && [ -s "$PGDATA/PG_VERSION" ]; then
   own=$(pg_controldata --pgdata="$PGDATA" | sed -n 's/^Database system identifier: *//p')
   if [ "$own" != "$system" ]; then
