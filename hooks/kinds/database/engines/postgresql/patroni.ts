@@ -92,7 +92,8 @@ function probes(): ReturnType<NonNullable<Replication['probes']>> {
   return {
     // It answers while it recovers or copies; but not while it waits for another to initialize the database.
     startupProbe: get('/liveness', { periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 3600 }),
-    readinessProbe: get('/readiness', { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 }),
+    // Every second, because clients wait for it when a primary is back.
+    readinessProbe: get('/readiness', { periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 2 }),
     livenessProbe: get('/liveness', {
       periodSeconds: 3,
       timeoutSeconds: 3,
