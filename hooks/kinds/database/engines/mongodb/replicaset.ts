@@ -12,7 +12,7 @@ import { helperResources, volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
 import { mebibytes, paths } from '../engine.ts'
-import type { Replication } from '../replication.ts'
+import { membersFile, type Replication } from '../replication.ts'
 import { configurationOf, configurationPath, layCertificates, port } from './configuration.ts'
 import { accountsScript, reloadScript } from './scripts.ts'
 
@@ -24,8 +24,6 @@ const probePort = 27080
 
 /** Key of the Secret with the key by which members know one another, and where mongod reads it. */
 const keyFile = { key: 'keyfile', path: '/tmp/keyfile' } as const
-
-const membersFile = 'members.json'
 
 /** Written by the agent: what the member is. */
 const roleFile = '/tmp/role'
@@ -71,7 +69,7 @@ ${reloadScript(db)}`,
     readinessProbe: ask('/ready', { periodSeconds: 2, failureThreshold: 2 }),
     livenessProbe: ask('/alive', { periodSeconds: 20, failureThreshold: 6 }),
   }),
-  leavesFirst: true,
+  beforeScalingIn: 'leave',
   members: (db) => ({ hosts: memberHosts(db), set: setName(db) }),
   rules: (db) => [
     {

@@ -1,6 +1,7 @@
 // What runs in the pods of a replicated PostgreSQL beside Patroni itself. Bash is in the official images of both
 // distributions.
 import { paths } from '../engine.ts'
+import { membersFile } from '../replication.ts'
 import { configurationPath } from './parameters.ts'
 
 /** Where the init container puts the agent: what is in its `bin` finds the rest by itself. */
@@ -43,7 +44,7 @@ if [ "$ordinal" != 0 ] && [ -n "$system" ] && [ -s "$PGDATA/PG_VERSION" ]; then
   fi
 fi
 unset LC_ALL
-${agentPath}/bin/services watch ${label} ${selector} &
+${agentPath}/bin/services watch ${label} ${selector} ${configurationPath}/${membersFile} ${runPath}/config/4-leaving.yml &
 exec ${agentPath}/bin/patroni ${runPath}/config
 `
 

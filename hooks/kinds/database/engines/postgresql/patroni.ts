@@ -11,7 +11,7 @@ import { volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, mebibytes, paths } from '../engine.ts'
-import type { Replication } from '../replication.ts'
+import { membersFile, type Replication } from '../replication.ts'
 import { agentMount, agentVolume, bringAgent } from './agent.ts'
 import { agentPath, runPath, startScript, watchScript } from './member-scripts.ts'
 import {
@@ -54,6 +54,8 @@ export const patroni: Replication = {
   peerPorts: [restPort],
   probes,
   volumes: () => [agentVolume, { name: 'patroni', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }, tokenVolume],
+  beforeScalingIn: 'hand over',
+  settleSeconds: 5,
   mounts: () => [{ ...agentMount, readOnly: true }, { name: 'patroni', mountPath: runPath }, tokenMount],
   rules,
   // What is asked for by name below: the name of another Database is another one.
@@ -124,6 +126,7 @@ function configuration(db: Database, memoryBytes: number): Configuration {
       'patroni.yml': document(local(db, dynamic)),
       'cluster.json': document(cluster(db)),
       'dynamic.json': document(dynamic),
+      [membersFile]: document({ members: db.spec.replicas }),
     },
     restart: render(Object.fromEntries(entries.filter(([parameter]) => needsRestart(parameter)))),
   }
