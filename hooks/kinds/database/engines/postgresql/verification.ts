@@ -41,7 +41,9 @@ began=$SECONDS
 mkdir -m 700 "$data" "$SCRATCH_PATH/run"
 echo 'local all all trust' >"$SCRATCH_PATH/hba"
 bash ${paths.scripts}/pgbackrest.sh --pg1-path="$data" --set="$label" --type=immediate --target-action=promote \
-  --recovery-option="restore_command=bash ${paths.scripts}/pgbackrest.sh --pg1-path=$data --log-level-console=warn archive-get %f \"%p\"" restore
+  --recovery-option="restore_command=bash ${paths.scripts}/pgbackrest.sh --pg1-path=$data --log-level-console=warn archive-get %f \"%p\"" restore 2>&1 | tee "$log" ||
+  fail "$label cannot be restored: $(sed -n 's/.*ERROR: *//p' "$log" | head -n 1 | cut -c 1-300)"
+: >"$log"
 prepared=$(pg_controldata "$data" | sed -n 's/^max_prepared_xacts setting: *//p')
 trap 'pg_ctl --pgdata="$data" --mode=immediate stop >/dev/null 2>&1 || true' EXIT
 pg_ctl start --pgdata="$data" --wait --timeout=604800 --log="$log" --options="-c config_file=${configurationPath}/postgresql.conf -c hba_file=$SCRATCH_PATH/hba -c unix_socket_directories=$PGHOST -c listen_addresses= -c port=5432 -c archive_mode=off -c hot_standby=off -c ssl=off -c fsync=off -c shared_buffers=32MB -c max_prepared_transactions=$prepared -c autovacuum=off" >/dev/null ||
