@@ -79,10 +79,15 @@ export function archivingWatch(db: Database, settings: Settings): StatefulSet | 
 }
 
 // https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ARCHIVER-VIEW
+// A command that fails only does so after pgBackRest has tried for minutes, so that a segment that waits is looked for as well.
 function question(folder: string): string {
   return `PGPASSWORD=$(cat ${folder}/${monitor.key})
 export PGPASSWORD
-why=$(psql --no-psqlrc --quiet --tuples-only --no-align --command="SELECT 'the segment ' || last_failed_wal || ' could not be archived' FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, '-infinity')") || exit 1
+why=$(psql --no-psqlrc --quiet --tuples-only --no-align --command="
+SELECT 'the segment ' || last_failed_wal || ' could not be archived' FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, '-infinity')
+UNION ALL
+(SELECT 'the segment ' || replace(name, '.ready', '') || ' waits to be archived since ' || modification FROM pg_ls_archive_statusdir()
+WHERE name LIKE '%.ready' AND modification < now() - interval '1 minute' ORDER BY modification LIMIT 1)") || exit 1
 [ -z "$why" ] || { echo "$why"; exit 1; }`
 }
 
@@ -100,6 +105,6 @@ export function archivingCondition(
   if (ready === 0 || (watch?.replicas ?? 0) === 0) {
     return { type, status: 'Unknown', reason: 'NotAsked', message: 'nothing is known while no replica is ready' }
   }
-  const message = `the log could not be archived when it was last asked: see the events of the pod ${archiving}-0, and the log of the database; meanwhile the log stays on its volume, and fills it`
+  const message = `the log is not archived, or more than a minute late: see the events of the pod ${archiving}-0, and the log of the database; meanwhile the log stays on its volume, and fills it`
   return { type, status: 'False', reason: 'ArchivingFails', message }
 }

@@ -70,7 +70,7 @@ function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobS
         ...jobPod(db, names(backup).serviceAccount),
         initContainers: first.reverse(),
         containers: last === undefined ? [] : [last],
-        volumes: volumes(backup, db),
+        volumes: volumes(backup, db, settings),
       },
     },
   }
@@ -78,7 +78,7 @@ function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobS
 
 function steps(backup: DatabaseBackup, db: Database, settings: Settings): Container[] {
   const { spec } = backup
-  if (spec.method === 'physical') return [request(backup, db, settings)]
+  if (spec.method === 'physical') return physicalSteps(backup, db, settings)
   const engineImage = engineImageFields(db, settings)
   const reach: Reach = spec.destination.s3 === undefined && spec.encryption === undefined ? 'claim' : 'rclone'
   const image = reach === 'claim' ? engineImage : { image: prefixedImage(spec.uploadImage ?? uploadImage, settings) }
@@ -114,25 +114,48 @@ function steps(backup: DatabaseBackup, db: Database, settings: Settings): Contai
 }
 
 // A sidecar of the primary takes it: see docs/decisions/0038-physical-backups-by-a-sidecar.md.
-function request(backup: DatabaseBackup, db: Database, settings: Settings): Container {
-  return {
-    name: resultContainer,
+function physicalSteps(backup: DatabaseBackup, db: Database, settings: Settings): Container[] {
+  const step = (name: (typeof containerNames)[number], script: string, more: Partial<Container>): Container => ({
+    name,
     ...engineImageFields(db, settings),
-    command: ['bash', '-c', requestScript],
-    env: [
-      { name: 'DATABASE_HOST', value: host(db, databaseNames(db).primary) },
-      { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
-      { name: 'RESULT_FILE', value: '/dev/termination-log' },
-      { name: 'HOME', value: '/tmp' },
-    ],
+    command: ['bash', '-c', script],
     terminationMessagePolicy: 'FallbackToLogsOnError',
     resources: resources(backup),
     securityContext: restrictedContainer,
-    volumeMounts: [
-      { name: 'tmp', mountPath: '/tmp' },
-      { name: 'superuser-credentials', mountPath: enginePaths.superuser, readOnly: true },
-    ],
-  }
+    ...more,
+    env: [...(more.env ?? []), { name: 'HOME', value: '/tmp' }],
+    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }, ...(more.volumeMounts ?? [])],
+  })
+  const request = (name: (typeof containerNames)[number], resultFile: string) =>
+    step(name, requestScript, {
+      env: [
+        { name: 'DATABASE_HOST', value: host(db, databaseNames(db).primary) },
+        { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
+        { name: 'RESULT_FILE', value: resultFile },
+      ],
+      volumeMounts: [{ name: 'superuser-credentials', mountPath: enginePaths.superuser, readOnly: true }],
+    })
+  const proof = proofOf(backup, db, settings)
+  if (proof === undefined) return [request(resultContainer, terminationLog)]
+  return [
+    request('dump', physicalResult),
+    ...proof.before,
+    step('verify', proof.script, {
+      env: [
+        { name: 'RESULT_PATH', value: physicalResult },
+        { name: 'SCRATCH_PATH', value: paths.scratch },
+      ],
+      volumeMounts: [{ name: 'scratch', mountPath: paths.scratch }, ...proof.mounts],
+    }),
+    step(resultContainer, `cat ${physicalResult} >${terminationLog}`, {}),
+  ]
+}
+
+const terminationLog = '/dev/termination-log'
+const physicalResult = '/tmp/result'
+
+function proofOf({ spec }: DatabaseBackup, db: Database, settings: Settings) {
+  return spec.verify ? engineOf(db).archive?.proof?.(db, settings) : undefined
 }
 
 function resources({ spec }: DatabaseBackup) {
@@ -185,13 +208,21 @@ function storeMounts({ spec }: DatabaseBackup): VolumeMount[] {
   ]
 }
 
-function volumes({ spec }: DatabaseBackup, db: Database): Volume[] {
-  if (spec.method === 'physical') return [superuserPassword(db), { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } }]
+function volumes(backup: DatabaseBackup, db: Database, settings: Settings): Volume[] {
+  const { spec } = backup
   const claimName = spec.destination.claim?.name
   const ca = spec.destination.s3?.caSecret
   const sizeLimit = spec.workSize === undefined ? undefined : canonicalQuantity(spec.workSize)
   const onNode = sizeLimit === undefined ? {} : { sizeLimit }
   const { encryption } = spec
+  if (spec.method === 'physical') {
+    const proof = proofOf(backup, db, settings)
+    return [
+      superuserPassword(db),
+      { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
+      ...(proof === undefined ? [] : [{ name: 'scratch', emptyDir: onNode }, ...proof.volumes]),
+    ]
+  }
   return [
     superuserPassword(db),
     claimName === undefined
@@ -214,7 +245,7 @@ function secret(name: string, secretName: string, key: string, path: string): Vo
 
 /** Backups reach the Database, the S3 server and the cluster's DNS; nothing reaches them. */
 export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPolicy {
-  const { destination, method } = backup.spec
+  const { destination, method, verify: isVerified } = backup.spec
   const { s3 } = destination
   return {
     apiVersion: 'networking.k8s.io/v1',
@@ -229,7 +260,7 @@ export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPoli
           to: [{ podSelector: { matchLabels: databasePods(db) } }],
           ports: [{ port: engineOf(db).port, protocol: 'TCP' }],
         },
-        ...(s3 === undefined || method === 'physical'
+        ...(s3 === undefined || (method === 'physical' && !isVerified)
           ? []
           : [{ ports: [{ port: endpointPort(s3.endpoint), protocol: 'TCP' as const }] }]),
       ],

@@ -8,6 +8,7 @@ import { databaseOf, unavailable } from '../database/reference.ts'
 import type { Database } from '../database/schema.ts'
 import { labels, names } from './names.ts'
 import { cronJob, job, networkPolicy } from './pod.ts'
+import { recordOf } from './record.ts'
 import { type DatabaseBackup, type DatabaseBackupStatus, maxNameLength } from './schema.ts'
 import { report } from './status.ts'
 
@@ -42,7 +43,7 @@ export function sync(
       tokenlessAccount({
         name: names(backup).serviceAccount,
         labels: labels(backup),
-        annotations: serviceAccount.annotations,
+        annotations: { ...serviceAccount.annotations, ...recordOf(backup, told.status) },
       }),
       networkPolicy(backup, db),
       schedule === undefined ? once : cronJob(backup, db, schedule, settings),

@@ -14,6 +14,7 @@ import {
   volumePath,
 } from './postgresql/parameters.ts'
 import { patroni } from './postgresql/patroni.ts'
+import { releaseRoles } from './postgresql/restore-scripts.ts'
 
 export const postgresql: Engine = {
   title: 'PostgreSQL',
@@ -155,6 +156,9 @@ awk -v own=' ${ownRoles(db).join(' ')} ' '
   /^ALTER ROLE .* WITH / { name = $3; gsub(/"/, "", name); if (index(own, " " name " ")) next }
   { print }' "$work/dump/globals.sql" >"$work/globals.sql"
 ask --set=VERBOSITY=terse --file="$work/globals.sql" >/dev/null
+ask <<'SQL'
+${releaseRoles}
+SQL
 while IFS=$'\t' read -r oid database; do
   if [ "$database" = postgres ]; then
     pg_restore --exit-on-error --clean --if-exists --dbname=postgres "$work/dump/$oid.dump"

@@ -16,6 +16,7 @@ import { agentSidecarScript, archiveScript } from './archive-scripts.ts'
 import { agentPath } from './member-scripts.ts'
 import { dataDirectory, port, socketPath } from './parameters.ts'
 import { restoreScripts, sourcePath } from './restore-scripts.ts'
+import { proof } from './verification.ts'
 
 type Destination = NonNullable<Database['spec']['backup']['destination']>
 type Encryption = Database['spec']['backup']['encryption']
@@ -82,6 +83,11 @@ export const pgBackRest: Archive = {
     ...(hasAgent || !archives(db) ? [] : [{ ...agentMount, readOnly: true }]),
     ...(archives(db) ? [storeMount] : []),
   ],
+  proof(db, settings) {
+    const { mounts, volumes, ...more } = proof(db, settings)
+    const { destination, encryption } = db.spec.backup
+    return { ...more, mounts: [...mounts, storeMount], volumes: [...volumes, store('store', destination, encryption)] }
+  },
 }
 
 function isUsed(db: Database): boolean {
