@@ -23,7 +23,7 @@ export interface Pods {
    * https://kubernetes.io/docs/concepts/architecture/nodes/#condition
    */
   givenUp(): Promise<boolean>
-  /** Whether Services lead to another pod. */
+  /** Whether Services lead to another pod, and will: one that is being deleted is none. */
   isReady(name: string): Promise<boolean>
 }
 
@@ -90,9 +90,14 @@ export function podsOf(access: ApiAccess, now: () => number = () => performance.
       return condition(found, 'Ready') === 'False' && condition(found, 'ContainersReady') === 'True'
     },
     async isReady(name) {
-      return condition(await call(access, { pod: name, fine: [404] }), 'Ready') === 'True'
+      const found = await call(access, { pod: name, fine: [404] })
+      return condition(found, 'Ready') === 'True' && !isGoing(found)
     },
   }
+}
+
+function isGoing(pod: unknown): boolean {
+  return isRecord(pod) && isRecord(pod.metadata) && pod.metadata.deletionTimestamp !== undefined
 }
 
 function condition(pod: unknown, type: string): unknown {

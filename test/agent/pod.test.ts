@@ -118,6 +118,11 @@ t.test('a pod whose containers are well and that is not ready is given up', asyn
   saying({ Ready: 'True', ContainersReady: 'True' })
   t.equal(await pods.givenUp(), false)
   t.equal(await pods.isReady('db-1'), true)
+  const ready = answer
+  answer = { ...ready, metadata: { deletionTimestamp: '2026-03-01T12:00:00Z' } }
+  t.equal(await pods.isReady('db-1'), false, 'it is about to go')
+  answer = ready
+  seen.splice(2)
   t.match(seen, [
     { method: 'GET', path: '/api/v1/namespaces/shop/pods/db-0' },
     { path: '/api/v1/namespaces/shop/pods/db-1' },
