@@ -283,6 +283,25 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
       }
     },
   )
+
+  if (engine.method === 'physical') {
+    await t.test('a full backup whose files were damaged is found by the next that is verified', async (t) => {
+      const full = String(at(await statusOf('proven'), 'lastBackup', 'name')).replace(/_.*/, '')
+      const files = `/data/${bucket}/${namespace}/db/physical/backup/db-*/${full}/bundle/*`
+      const spoil = `for file in ${files}; do dd if=/dev/zero of="$file" bs=1 seek=2000 count=64 conv=notrunc; done`
+      await cluster.kubectl('--namespace=s3', 'exec', 'deployment/s3', '--', 'sh', '-c', spoil)
+      await cluster.apply(backup('doubtful', { method: 'physical', verify: true }))
+      const doubtful = databaseBackupAt(namespace, 'doubtful')
+      const told = await untilCondition(cluster, doubtful, 'LastBackupSucceeded', 'False', 'Failed', 300)
+      t.match(at(told, 'status', 'lastFailure', 'message'), /^verify: .* cannot be restored: \[026\].*checksum/)
+      t.equal(at(told, 'status', 'lastBackup'), undefined, 'it is not said to be good')
+
+      // As the runbook has it.
+      await labels(await untilWhole(), '--type=full', 'backup')
+      await cluster.apply(backup('trusted', { method: 'physical', verify: true }))
+      t.equal((await untilStored('trusted', 'trusted-once')).verified, true)
+    })
+  }
   await kubectl('delete', 'database/db', '--timeout=180s')
 
   function backup(name: string, spec: Record<string, unknown>): KubernetesObject {
