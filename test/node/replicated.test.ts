@@ -65,8 +65,7 @@ if (reason !== undefined) {
   t.test('companions of replicated databases in real pods', { skip: reason }, async () => {})
 } else {
   const cluster = await suiteOnNodes(t)
-  for (const engine of engines)
-    await t.test(`${engine.name}, three members`, async (t) => companions(t, cluster, engine))
+  for (const engine of engines) t.test(`${engine.name}, three members`, async (t) => companions(t, cluster, engine))
 }
 
 async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promise<void> {
