@@ -200,7 +200,7 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
 
     await t.test('a physical backup whose primary goes is taken again by the next one', async (t) => {
       await asApp(
-        "CREATE TABLE filler AS SELECT g AS id, (SELECT string_agg(md5(random()::text || g), '') FROM generate_series(1, 8)) AS text FROM generate_series(1, 200000) AS g",
+        "CREATE TABLE filler AS SELECT g AS id, (SELECT string_agg(md5(random()::text || g || n), '') FROM generate_series(1, 8) AS n) AS text FROM generate_series(1, 200000) AS g",
       )
       const before = await untilWhole()
       await backUp('cut')
