@@ -65,8 +65,7 @@ if (reason !== undefined) {
   t.test('companions of replicated databases in real pods', { skip: reason }, async () => {})
 } else {
   const cluster = await suiteOnNodes(t)
-  for (const engine of engines)
-    await t.test(`${engine.name}, three members`, async (t) => companions(t, cluster, engine))
+  for (const engine of engines) t.test(`${engine.name}, three members`, async (t) => companions(t, cluster, engine))
 }
 
 async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promise<void> {
@@ -201,7 +200,7 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
 
     await t.test('a physical backup whose primary goes is taken again by the next one', async (t) => {
       await asApp(
-        "CREATE TABLE filler AS SELECT g AS id, (SELECT string_agg(md5(random()::text || g), '') FROM generate_series(1, 8)) AS text FROM generate_series(1, 200000) AS g",
+        "CREATE TABLE filler AS SELECT g AS id, (SELECT string_agg(md5(random()::text || g || n), '') FROM generate_series(1, 8) AS n) AS text FROM generate_series(1, 200000) AS g",
       )
       const before = await untilWhole()
       await backUp('cut')
@@ -283,6 +282,25 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
       }
     },
   )
+
+  if (engine.method === 'physical') {
+    await t.test('a full backup whose files were damaged is found by the next that is verified', async (t) => {
+      const full = String(at(await statusOf('proven'), 'lastBackup', 'name')).replace(/_.*/, '')
+      const files = `/data/${bucket}/${namespace}/db/physical/backup/db-*/${full}/bundle/*`
+      const spoil = `for file in ${files}; do dd if=/dev/zero of="$file" bs=1 seek=2000 count=64 conv=notrunc; done`
+      await cluster.kubectl('--namespace=s3', 'exec', 'deployment/s3', '--', 'sh', '-c', spoil)
+      await cluster.apply(backup('doubtful', { method: 'physical', verify: true }))
+      const doubtful = databaseBackupAt(namespace, 'doubtful')
+      const told = await untilCondition(cluster, doubtful, 'LastBackupSucceeded', 'False', 'Failed', 300)
+      t.match(at(told, 'status', 'lastFailure', 'message'), /^verify: .* cannot be restored: \[026\].*checksum/)
+      t.equal(at(told, 'status', 'lastBackup'), undefined, 'it is not said to be good')
+
+      // As the runbook has it.
+      await labels(await untilWhole(), '--type=full', 'backup')
+      await cluster.apply(backup('trusted', { method: 'physical', verify: true }))
+      t.equal((await untilStored('trusted', 'trusted-once')).verified, true)
+    })
+  }
   await kubectl('delete', 'database/db', '--timeout=180s')
 
   function backup(name: string, spec: Record<string, unknown>): KubernetesObject {
