@@ -48,6 +48,8 @@ export async function measure(world: World, fault: Fault): Promise<Outcome> {
     await release?.()
   }
   const well = await world.untilHealthy(300)
+  // A gap ends with a row: members may all be well and yet refuse whoever comes anew.
+  await world.untilWritable(120)
   const lines = witness.lines.slice(mark)
   const ids = acknowledged(lines)
   const first = ids.reduce((least, id) => Math.min(least, id), Number.POSITIVE_INFINITY)
