@@ -11,6 +11,7 @@ import {
   untilCondition,
   untilPhase,
 } from '../scenarios/database.ts'
+import { clientPod } from './client.ts'
 import type { NodeCluster } from './cluster.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
@@ -136,7 +137,7 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
     return stanzas.flatMap(({ backup }) => backup.filter(({ error }) => error !== true).map(({ label }) => label))
   }
 
-  await cluster.create(clientPod(namespace, engine, version))
+  await cluster.create(clientPod(namespace, `${engine.name === 'postgresql' ? 'postgres' : 'mysql'}:${version}`))
   await cluster.apply(
     database(namespace, 'db', {
       engine: engine.name,
@@ -335,24 +336,3 @@ const secret = (namespace: string, name: string) => ({
   kind: 'Secret',
   metadata: { namespace, name },
 })
-
-function clientPod(namespace: string, { name }: Engine, version: string): KubernetesObject {
-  const image = name === 'postgresql' ? `postgres:${version}` : `mysql:${version}`
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { namespace, name: 'client' },
-    spec: {
-      terminationGracePeriodSeconds: 0,
-      securityContext: { runAsNonRoot: true, runAsUser: 999, seccompProfile: { type: 'RuntimeDefault' } },
-      containers: [
-        {
-          name: 'client',
-          image,
-          command: ['sleep', 'infinity'],
-          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-        },
-      ],
-    },
-  }
-}
