@@ -53,6 +53,7 @@ function engineScripts(db: Database, replication: Replication | undefined): Reco
     'watch.sh': script(watchScript(db, replication?.watched)),
     ...written(replication?.scripts?.(db) ?? {}),
     ...written(engine.archive?.scripts(db) ?? {}),
+    ...engine.archive?.plainScripts?.(db),
   }
 }
 

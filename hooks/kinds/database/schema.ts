@@ -245,7 +245,16 @@ const recovery = rule(
 )
 
 /** Names that mean something to one of the engines, or to the operator. */
-export const reservedUsers = ['postgres', 'root', 'monitor', 'operator_hooks', 'public', 'none', 'mysql']
+export const reservedUsers = [
+  'postgres',
+  'root',
+  'monitor',
+  'operator_hooks',
+  'operator_hooks_backup',
+  'public',
+  'none',
+  'mysql',
+]
 const reservedDatabases = [
   ...['postgres', 'template0', 'template1', 'mysql', 'sys', 'information_schema', 'performance_schema'],
   ...['admin', 'local', 'config'],
@@ -512,9 +521,9 @@ export const spec = [
       !value.deletionPolicy.startsWith('Backup') || value.backup.destination !== undefined,
   },
   {
-    when: { rule: "self.backup.method == 'logical' || self.engine == 'postgresql'", fieldPath: '.backup.method' },
-    message: 'physical backups are for postgresql',
-    check: (value: z.output<typeof base>) => value.backup.method === 'logical' || value.engine === 'postgresql',
+    when: { rule: "self.backup.method == 'logical' || self.engine != 'mongodb'", fieldPath: '.backup.method' },
+    message: 'physical backups are for postgresql and mysql',
+    check: (value: z.output<typeof base>) => value.backup.method === 'logical' || value.engine !== 'mongodb',
   },
   {
     when: {
@@ -527,13 +536,13 @@ export const spec = [
   },
   {
     when: {
-      rule: "!has(self.bootstrap) || !has(self.bootstrap.recovery) || !has(self.bootstrap.recovery.source.backup) || self.bootstrap.recovery.source.backup.method == 'logical' || (self.engine == 'postgresql' && has(self.bootstrap.recovery.source.backup.destination.s3))",
+      rule: "!has(self.bootstrap) || !has(self.bootstrap.recovery) || !has(self.bootstrap.recovery.source.backup) || self.bootstrap.recovery.source.backup.method == 'logical' || (self.engine != 'mongodb' && has(self.bootstrap.recovery.source.backup.destination.s3))",
       fieldPath: '.bootstrap.recovery.source.backup.method',
     },
-    message: 'physical backups are for postgresql, and lie in S3',
+    message: 'physical backups are for postgresql and mysql, and lie in S3',
     check: ({ engine, bootstrap }: z.output<typeof base>) => {
       const from = bootstrap?.recovery?.source.backup
-      return from?.method !== 'physical' || (engine === 'postgresql' && isSecureS3(from.destination))
+      return from?.method !== 'physical' || (engine !== 'mongodb' && isSecureS3(from.destination))
     },
   },
   {

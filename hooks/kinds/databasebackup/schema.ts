@@ -16,59 +16,50 @@ export type DatabaseBackupStatus = z.output<typeof status>
 export const maxNameLength = 52
 
 export const spec = rule(
-  rule(
-    z.object({
-      databaseRef: databaseRefSchema,
-      method: immutable(z.enum(['logical', 'physical']).default('logical'), 'the method').describe(
-        "How: logical is a dump by the engine's own tool, which any later version can read. Physical copies the data files, of a Database whose own backups are physical, to the place of these. It cannot be changed.",
-      ),
-      schedule: backupFields.schedule
-        .optional()
-        .describe('When: a cron expression of five fields or a macro such as @daily. Absent: once, at once.'),
-      timeZone: backupFields.timeZone,
-      retention: backupFields.retention,
-      suspend: backupFields.suspend,
-      destination: destination.describe('Where backups go: an S3 bucket or a claim.'),
-      encryption: backupFields.encryption,
-      verify: z
-        .boolean()
-        .default(false)
-        .describe('Whether each backup is read back and restored into a scratch server, which goes with its pod.'),
-      monitoring: z
-        .object({
-          alerting: z
-            .boolean()
-            .default(false)
-            .describe(
-              'Whether alerts are set up, where the Prometheus operator is: of a backup that failed or is overdue.',
-            ),
-        })
-        .prefault({})
-        .describe('Alerts.'),
-      resources: backupFields.resources,
-      workSize: backupFields.workSize,
-      uploadImage: backupFields.uploadImage,
-      activeDeadlineSeconds: backupFields.activeDeadlineSeconds,
-      serviceAccount: z
-        .object({
-          annotations: annotationsSchema.optional().describe('Annotations, such as those of a cloud identity.'),
-        })
-        .prefault({})
-        .describe('ServiceAccount of the pods.'),
-    }),
-    {
-      rule: 'has(self.schedule) == has(oldSelf.schedule)',
-      message: 'a backup on a schedule cannot become one that is taken once, nor the other way round',
-      fieldPath: '.schedule',
-    },
-  ),
+  z.object({
+    databaseRef: databaseRefSchema,
+    method: immutable(z.enum(['logical', 'physical']).default('logical'), 'the method').describe(
+      "How: logical is a dump by the engine's own tool, which any later version can read. Physical copies the data files, of a Database whose own backups are physical, to the place of these. It cannot be changed.",
+    ),
+    schedule: backupFields.schedule
+      .optional()
+      .describe('When: a cron expression of five fields or a macro such as @daily. Absent: once, at once.'),
+    timeZone: backupFields.timeZone,
+    retention: backupFields.retention,
+    suspend: backupFields.suspend,
+    destination: destination.describe('Where backups go: an S3 bucket or a claim.'),
+    encryption: backupFields.encryption,
+    verify: z
+      .boolean()
+      .default(false)
+      .describe('Whether each backup is read back and restored into a scratch server, which goes with its pod.'),
+    monitoring: z
+      .object({
+        alerting: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Whether alerts are set up, where the Prometheus operator is: of a backup that failed or is overdue.',
+          ),
+      })
+      .prefault({})
+      .describe('Alerts.'),
+    resources: backupFields.resources,
+    workSize: backupFields.workSize,
+    uploadImage: backupFields.uploadImage,
+    activeDeadlineSeconds: backupFields.activeDeadlineSeconds,
+    serviceAccount: z
+      .object({
+        annotations: annotationsSchema.optional().describe('Annotations, such as those of a cloud identity.'),
+      })
+      .prefault({})
+      .describe('ServiceAccount of the pods.'),
+  }),
   {
-    rule: "self.method == 'logical' || !self.verify",
-    message:
-      'physical backups are checked page by page while they are taken; a restore into a scratch server is of dumps',
-    fieldPath: '.verify',
+    rule: 'has(self.schedule) == has(oldSelf.schedule)',
+    message: 'a backup on a schedule cannot become one that is taken once, nor the other way round',
+    fieldPath: '.schedule',
   },
-  ({ method, verify }) => method === 'logical' || !verify,
 )
 
 const moment = (what: string) => z.string().max(32).describe(what)
