@@ -122,7 +122,6 @@ function steps(backup: DatabaseBackup, db: Database, settings: Settings): Contai
             // A replica by preference: the primary has enough to do.
             { name: 'DONORS', value: `${host(db, readonly)} ${host(db, primary)}` },
             { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
-            { name: 'ARCHIVE', value: archive?.stanza(db) ?? '' },
             { name: 'BACKUP_PASSWORD_FILE', value: `${copyPasswordFolder}/${copy.passwordKey}` },
           ],
           volumeMounts: [{ name: 'copy-credentials', mountPath: copyPasswordFolder, readOnly: true }],

@@ -94,7 +94,6 @@ rm -f "$copy"/auto.cnf "$copy"/*.pem "$copy"/ibtmp1
 {
   echo "version=${'$'}{version%%-*}"
   echo "taken=$taken"
-  echo "archive=$ARCHIVE"
   echo "gtids=$gtids"
 } >"$work/manifest"
 files=0 bytes=0
@@ -133,13 +132,13 @@ rm -rf "$data"
 }
 
 /** Bash, with globstar, dotglob and nullglob: has the folder "$data" hold what the backup in "$copy" does. */
-export const unpackScript = String.raw`
+export const unpackScript = `
 count=0
 while IFS= read -r folder; do mkdir -p "$copy/$folder"; done < <(sed -n 's/^folder=//p' "$copy/manifest")
 for path in "$copy"/**; do
   case $path in
     *.gz)
-      gzip --decompress "$path" || { echo "${'$'}{path##*/} cannot be read to its end" >&2; exit 1; }
+      gzip --decompress "$path" || { echo "\${path##*/} cannot be read to its end" >&2; exit 1; }
       count=$((count + 1))
       ;;
   esac

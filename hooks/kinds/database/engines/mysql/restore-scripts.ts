@@ -27,9 +27,9 @@ export function fetchScripts(db: Database): Record<string, string> {
 }
 
 function prologue(db: Database): string {
-  const { source, backupName = '', targetTime = '' } = sourceOfSpec(db)
-  const id = shortHash(JSON.stringify([db.metadata.uid, source, backupName, targetTime]))
-  return String.raw`
+  const { source, backupName = '' } = sourceOfSpec(db)
+  const id = shortHash(JSON.stringify([db.metadata.uid, source, backupName]))
+  return `
 RESULT_FILE=/dev/termination-log
 work=${work}
 state=${folder}/.recovery-${shortHash(db.metadata.uid)}
@@ -38,18 +38,17 @@ fail() { printf '%s: %s' "$1" "$2" >"$RESULT_FILE"; echo "$2" >&2; exit 1; }
 last() { grep -v '^[[:space:]]*$' "$1" | tail -n 1 | sed -E 's/(RequestID|HostID): [^,]*, ?//g' | cut -c 1-300; }
 trap 'exit 143' TERM
 # The others are copied from the first.
-[ "${'$'}{HOSTNAME##*-}" = 0 ] || exit 0
+[ "\${HOSTNAME##*-}" = 0 ] || exit 0
 `
 }
 
 function fetchScript(db: Database): string {
-  const { source, backupName = '', targetTime } = sourceOfSpec(db)
+  const { source, backupName = '' } = sourceOfSpec(db)
   const { destination, encryption } = recoveryOf(db)?.source.backup ?? {}
   const required = [
     ...(destination?.s3?.credentialsSecret === undefined ? [] : ['access-key-id', 'secret-access-key']),
     ...(encryption === undefined ? [] : ['passphrase']),
   ].map((file) => `${sourcePath}/${file}`)
-  const target = targetTime === undefined ? '' : compact(targetTime)
   return String.raw`set -eu
 ${prologue(db)}
 [ "$(head -n 1 "$state" 2>/dev/null)" != "done $id" ] || exit 0
@@ -68,7 +67,7 @@ if [ -e ${sourcePath}/access-key-id ]; then
   export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 fi
 ${byRclone.trim()}
-database='${source.database}' place='${source.place}/physical' wanted='${backupName}' target='${target}'
+database='${source.database}' place='${source.place}/physical' wanted='${backupName}'
 status=0
 rclone lsf --recursive --files-only --include '/*/*/manifest*' "$remote" >"$work/list" 2>"$work/error" || status=$?
 # rclone exits 3 for a folder that is not there.
@@ -85,27 +84,12 @@ if [ -n "$wanted" ]; then
   grep "/$wanted\$" "$work/found" >"$work/wanted" || fail BackupNotFound "there is no backup $wanted in $place"
   mv "$work/wanted" "$work/found"
 fi
-name=''
-while read -r time path; do
-  if [ -n "$target" ] && expr "x$time" '>' "x$target" >/dev/null; then continue; fi
-  rclone copyto "$remote$path/manifest" "$work/manifest" 2>"$work/error" || ${notFetched('$path')}
-  # When all of it had been copied.
-  taken=$(sed -n 's/^taken=//p' "$work/manifest")
-  if [ -n "$target" ] && expr "x$taken" '>' "x$target" >/dev/null; then continue; fi
-  name=$path
-  break
-done <"$work/found"
-[ -n "$name" ] || fail TargetNotCovered "targetTime ${targetTime ?? ''} lies before the first backup was whole, which began at $(tail -n 1 "$work/found" | cut -d ' ' -f 1)"
+name=$(head -n 1 "$work/found" | cut -d ' ' -f 2)
 if [ "$(cat "$work/name" 2>/dev/null)" != "$name" ]; then rm -rf "$work/copy"; fi
 echo "$name" >"$work/name"
 rclone copy "$remote$name" "$work/copy" 2>"$work/error" || ${notFetched('$name')}
 echo "fetched $name"
 `
-}
-
-/** As the names of backups have it. */
-function compact(time: string): string {
-  return `${new Date(time).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`
 }
 
 function restoreScript(db: Database): string {
