@@ -15,6 +15,13 @@ import {
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
+const resources = { requests: { cpu: '50m', memory: '256Mi' }, limits: { memory: '1Gi' } }
+/** A schedule that comes round when nobody tests. */
+const never = '0 0 1 1 *'
+/** Bash: runs the statement in $1 as the application does, against the Service $0. */
+const client =
+  'MYSQL_PWD=$(cat /etc/credentials/app/password) mysql --host="$0" --user=app --batch --skip-column-names --execute="$1" app'
+
 const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
   t.test('physical backups of MySQL in real pods', { skip: reason }, async () => {})
@@ -80,7 +87,9 @@ if (reason !== undefined) {
         if (/[1-9]/.test(failed)) throw new Error(await kubectl('logs', `job/${job}`, '--all-containers'))
         const last = at(await cluster.get(databaseBackupAt(namespace, backup)), 'status', 'lastBackup')
         if (at(last, 'job') !== job) return undefined
-        return { ...(last as Record<string, unknown>), log: await kubectl('logs', `job/${job}`, '--all-containers') }
+        const log = await kubectl('logs', `job/${job}`, '--all-containers')
+        const told: Record<string, unknown> & { log: string } = { ...(last as object), log }
+        return told
       },
       240,
     )
@@ -239,10 +248,3 @@ if (reason !== undefined) {
     await cluster.delete(of('pair'))
   })
 }
-
-const resources = { requests: { cpu: '50m', memory: '256Mi' }, limits: { memory: '1Gi' } }
-/** A schedule that comes round when nobody tests. */
-const never = '0 0 1 1 *'
-/** Bash: runs the statement in $1 as the application does, against the Service $0. */
-const client =
-  'MYSQL_PWD=$(cat /etc/credentials/app/password) mysql --host="$0" --user=app --batch --skip-column-names --execute="$1" app'
