@@ -168,7 +168,7 @@ const backup = rule(
       .enum(['logical', 'physical'])
       .default('logical')
       .describe(
-        "How: logical is a dump by the engine's own tool, which any later version can read. Physical copies the data files, to S3: for mysql, and for postgresql, whose log is archived as well for recovery to a point in time.",
+        "How: logical is a dump by the engine's own tool, which any later version can read. Physical copies the data files and archives the log, for recovery to a point in time: for postgresql and mysql, to S3.",
       ),
     enabled: z.boolean().default(false).describe('Whether backups are taken on a schedule.'),
     schedule: backupFields.schedule
@@ -544,15 +544,6 @@ export const spec = [
       const from = bootstrap?.recovery?.source.backup
       return from?.method !== 'physical' || (engine !== 'mongodb' && isSecureS3(from.destination))
     },
-  },
-  {
-    when: {
-      rule: "self.engine != 'mysql' || !has(self.bootstrap) || !has(self.bootstrap.recovery) || !has(self.bootstrap.recovery.targetTime)",
-      fieldPath: '.bootstrap.recovery.targetTime',
-    },
-    message: 'backups of mysql are of one time each: name one by backupName',
-    check: ({ engine, bootstrap }: z.output<typeof base>) =>
-      engine !== 'mysql' || bootstrap?.recovery?.targetTime === undefined,
   },
   {
     when: { rule: '!self.monitoring.alerting || self.monitoring.enabled', fieldPath: '.monitoring.alerting' },

@@ -61,6 +61,13 @@ store() {
 list() { rclone lsf --recursive --files-only --include '/*/manifest' "$remote" | cut -d / -f 1; }
 discard() { rclone deletefile "$remote$1/manifest" && rclone purge "$remote$1"; }
 fetch() { rclone copy "$remote$1" "$2"; }
+# What no backup that is left needs: a log is as old as the last of its transactions.
+forget() {
+  oldest=$(list | sed 's/.*-\([0-9]\{8\}T[0-9]\{6\}Z\)$/\1/' | sort | head -n 1)
+  before=$(printf '%s' "$oldest" | sed 's/\(....\)\(..\)\(..\)T\(..\)\(..\)\(..\)Z/\1-\2-\3T\4:\5:\6Z/')
+  if [ -z "$before" ] || ! rclone lsf --dirs-only "$remote" | grep -q -x 'binlogs/'; then return; fi
+  rclone delete --min-age "$before" "${'$'}{remote}binlogs"
+}
 sweep() {
   list >"$work/list"
   before="$DATABASE_NAME-$(date -u -d "@$(($(date -u +%s) - 604800))" +%Y%m%dT%H%M%SZ)"
@@ -144,8 +151,13 @@ export function storeAndPrune(layout: Layout): string {
 }
 
 function sweeping(layout: Layout): string {
-  return layout === 'folder' ? 'sweep\n' : ''
+  return layout === 'folder' ? sweepingFolders : ''
 }
+
+const sweepingFolders = `
+sweep
+[ -z "\${RETENTION_SECONDS:-}" ] || forget
+`
 
 /** Bash: has the data files copied to a folder in $BACKUP_PATH/.work-$HOSTNAME that is named after $DATABASE_NAME. */
 export function copyFiles(script: string): string {

@@ -46,8 +46,8 @@ export interface Archive {
   ownedParameters: RegExp
   /** Configuration files beside the engine's. */
   files(db: Database): Readonly<Record<string, string>>
-  /** Bash: scripts beside the engine's, by file name. */
-  scripts(db: Database): Readonly<Record<string, string>>
+  /** Bash: scripts beside the engine's, by file name; `isMember`: of a replicated database. */
+  scripts(db: Database, isMember: boolean): Readonly<Record<string, string>>
   /** sh, for images without Bash: by file name. */
   plainScripts?(db: Database): Readonly<Record<string, string>>
   /** Before the engine, in this order. */

@@ -1,7 +1,7 @@
 // A physical backup of MySQL: a server of the backup's own clones another's data into a folder, which is then opened once and
 // compressed file by file. https://dev.mysql.com/doc/refman/8.4/en/clone-plugin-remote.html
 import type { Database } from '../../schema.ts'
-import { paths } from '../engine.ts'
+import { monitor, paths } from '../engine.ts'
 
 /** The account that copies, and the key of the Secret that holds its password. It may do nothing else. */
 export const copyAccount = { username: 'operator_hooks_backup', key: 'backup-password' } as const
@@ -21,6 +21,7 @@ client <<SQL
 CREATE USER IF NOT EXISTS ${account} IDENTIFIED BY $password;
 ALTER USER ${account} IDENTIFIED BY $password;
 GRANT BACKUP_ADMIN ON *.* TO ${account};
+GRANT SELECT ON operator_hooks.* TO '${monitor.username}'@'%';
 SQL
 `
 }
@@ -36,15 +37,14 @@ function scratchServer(db: Database): string {
       ? [`'--${plain.replaceAll('_', '-')}=${String(value).replaceAll("'", "'\\''")}'`]
       : []
   })
-  return String.raw`
-# Its temporary files are as large as an index that is made: they belong where there is room.
+  return `
 options=(--no-defaults --socket="$work/socket" --pid-file="$work/pid" --skip-networking --mysqlx=OFF --secure-file-priv=NULL
   --skip-log-bin --skip-replica-start --event-scheduler=OFF --innodb-buffer-pool-size=64M --log-error="$work/server.err" ${own.join(' ')})
 client() { mysql --no-defaults --socket="$work/socket" --user=root --batch --skip-column-names "$@"; }
 why() { grep -F '[ERROR]' "$work/server.err" | tail -n 1 >&2 || true; }
 # start FOLDER [OPTION…]
 start() {
-  mysqld "${'$'}{options[@]}" --datadir="$@" &
+  mysqld "\${options[@]}" --datadir="$@" &
   server=$!
   until client --execute='DO 1' 2>/dev/null; do
     kill -0 "$server" 2>/dev/null || { why; exit 1; }

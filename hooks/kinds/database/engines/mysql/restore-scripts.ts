@@ -15,7 +15,7 @@ export const sourcePath = `${paths.credentials}/source`
 
 /** Beside the data, on its volume. */
 const folder = dataFolder.slice(0, dataFolder.lastIndexOf('/'))
-const work = `${folder}/.recovery`
+export const workFolder = `${folder}/.recovery`
 
 /** By file name. Once the Database is recovered nothing of it is done any more, whatever becomes of a volume. */
 export function restoreScripts(db: Database): Record<string, string> {
@@ -27,11 +27,11 @@ export function fetchScripts(db: Database): Record<string, string> {
 }
 
 function prologue(db: Database): string {
-  const { source, backupName = '' } = sourceOfSpec(db)
-  const id = shortHash(JSON.stringify([db.metadata.uid, source, backupName]))
+  const { source, backupName = '', targetTime = '' } = sourceOfSpec(db)
+  const id = shortHash(JSON.stringify([db.metadata.uid, source, backupName, targetTime]))
   return `
 RESULT_FILE=/dev/termination-log
-work=${work}
+work=${workFolder}
 state=${folder}/.recovery-${shortHash(db.metadata.uid)}
 id=${id}
 fail() { printf '%s: %s' "$1" "$2" >"$RESULT_FILE"; echo "$2" >&2; exit 1; }
@@ -43,7 +43,7 @@ trap 'exit 143' TERM
 }
 
 function fetchScript(db: Database): string {
-  const { source, backupName = '' } = sourceOfSpec(db)
+  const { source, backupName = '', targetTime = '' } = sourceOfSpec(db)
   const { destination, encryption } = recoveryOf(db)?.source.backup ?? {}
   const required = [
     ...(destination?.s3?.credentialsSecret === undefined ? [] : ['access-key-id', 'secret-access-key']),
@@ -59,6 +59,7 @@ fi
 echo "began $id" >"$state"
 date +%s >"$state.began"
 mkdir -p "$work"
+rm -f "$work/request" "$work/replay"
 for file in ${required.join(' ')}; do
   [ -s "$file" ] || fail SourceUnavailable "there is no $(basename "$file") in the Secret that source.backup names for it"
 done
@@ -67,7 +68,7 @@ if [ -e ${sourcePath}/access-key-id ]; then
   export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 fi
 ${byRclone.trim()}
-database='${source.database}' place='${source.place}/physical' wanted='${backupName}'
+database='${source.database}' place='${source.place}/physical' wanted='${backupName}' target='${targetTime === '' ? '' : compact(targetTime)}'
 status=0
 rclone lsf --recursive --files-only --include '/*/*/manifest*' "$remote" >"$work/list" 2>"$work/error" || status=$?
 # rclone exits 3 for a folder that is not there.
@@ -84,13 +85,92 @@ if [ -n "$wanted" ]; then
   grep "/$wanted\$" "$work/found" >"$work/wanted" || fail BackupNotFound "there is no backup $wanted in $place"
   mv "$work/wanted" "$work/found"
 fi
-name=$(head -n 1 "$work/found" | cut -d ' ' -f 2)
+name=''
+while read -r time path; do
+  # The copy has what was written until it was done.
+  if [ -n "$target" ] && expr "x$time" '>' "x$target" >/dev/null; then continue; fi
+  rclone copyto "$remote$path/manifest" "$work/manifest" 2>"$work/error" || ${notFetched('$path')}
+  taken=$(sed -n 's/^taken=//p' "$work/manifest")
+  if [ -n "$target" ] && expr "x$taken" '>' "x$target" >/dev/null; then continue; fi
+  name=$path
+  break
+done <"$work/found"
+[ -n "$name" ] || fail TargetNotCovered "targetTime ${targetTime} lies before the first backup was whole, which began at $(tail -n 1 "$work/found" | cut -d ' ' -f 1)"
 if [ "$(cat "$work/name" 2>/dev/null)" != "$name" ]; then rm -rf "$work/copy"; fi
 echo "$name" >"$work/name"
 rclone copy "$remote$name" "$work/copy" 2>"$work/error" || ${notFetched('$name')}
 echo "fetched $name"
+${
+  backupName !== '' && targetTime === ''
+    ? ''
+    : String.raw`# A log is as old as the last of its transactions.
+since=$(printf '%s' "$taken" | sed 's/\(....\)\(..\)\(..\)T\(..\)\(..\)\(..\)Z/\1-\2-\3T\4:\5:\6Z/')
+rm -rf "$work/binlogs"
+rclone copy --max-age "$since" "$remote${'$'}{name%%/*}/binlogs" "$work/binlogs" 2>"$work/error" || { grep -q 'directory not found' "$work/error" || ${notFetched('the log')}; }
+{
+  echo "gtids=$(sed -n 's/^gtids=//p' "$work/manifest")"
+  echo "until=${targetTime}"
+} >"$work/request"
 `
+}`
 }
+
+/** As the names of backups have it. */
+function compact(time: string): string {
+  return `${new Date(time).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`
+}
+
+/** Only while the log is replayed, in which the passwords of all others may change. */
+const replayUser = 'operator_hooks_replay'
+
+// The logs are put in the place of those that a replica receives: https://dev.mysql.com/doc/refman/8.4/en/start-replica.html
+const replayScript = String.raw`
+if [ -s "$work/replay" ] && grep -q '^log=' "$work/replay"; then
+  (
+    umask 077
+    password=$(od -A n -N 24 -t x1 /dev/urandom | tr -d ' \n')
+    printf '[client]\nuser=${replayUser}\npassword=%s\nsocket=${runFolder}/mysqld.sock\n' "$password" >/tmp/replay.cnf
+    printf "CREATE USER '${replayUser}'@'localhost' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO '${replayUser}'@'localhost';\n" "$password" >/tmp/init.sql
+  )
+  rm -rf "$work/relay"
+  mkdir "$work/relay"
+  number=0
+  while IFS= read -r log; do
+    number=$((number + 1))
+    file=$work/relay/relay.$(printf '%06d' $number)
+    mv "$work/binlogs/$log" "$file"
+    echo "$file" >>"$work/relay/relay.index"
+  done < <(sed -n 's/^log=//p' "$work/replay")
+  all=$(sed -n 's/^all=//p' "$work/replay")
+  stop=$(sed -n 's/^stop=//p' "$work/replay")
+  # A number that no server has: it would take transactions of its own number for its own.
+  mysqld "${'$'}{quiet[@]}" --server-id=4294967295 --gtid-mode=ON --enforce-gtid-consistency=ON --relay-log="$work/relay/relay" \
+    --relay-log-index="$work/relay/relay.index" --relay-log-recovery=OFF --relay-log-purge=OFF &
+  server=$!
+  replaying() { mysql --defaults-file=/tmp/replay.cnf --protocol=socket --batch --skip-column-names "$@"; }
+  until replaying --execute='DO 1' 2>/dev/null; do
+    ended || sleep 1
+  done
+  rm -f /tmp/init.sql
+  echo "replaying $number logs"
+  replaying --execute="CHANGE REPLICATION SOURCE TO SOURCE_HOST = 'archive', RELAY_LOG_FILE = 'relay.000001', RELAY_LOG_POS = 4"
+  replaying --execute="START REPLICA SQL_THREAD ${'$'}{stop:+UNTIL SQL_BEFORE_GTIDS = '$stop'}"
+  while true; do
+    why=$(replaying --execute="SELECT LAST_ERROR_MESSAGE FROM performance_schema.replication_applier_status_by_worker WHERE CHANNEL_NAME = '' AND LAST_ERROR_NUMBER <> 0 LIMIT 1" | cut -c 1-300)
+    [ -z "$why" ] || fail RestoreFailed "the log cannot be replayed: $why"
+    running=$(replaying --execute="SELECT SERVICE_STATE FROM performance_schema.replication_applier_status WHERE CHANNEL_NAME = ''")
+    applied=$(replaying --execute="SELECT GTID_SUBSET('$all', @@GLOBAL.gtid_executed)")
+    [ "$running" = ON ] && [ "$applied" = 0 ] || break
+    ended || sleep 1
+  done
+  [ "$applied" = 1 ] || [ -n "$stop" ] || fail RestoreFailed 'the log was not replayed to its end'
+  replaying --execute='STOP REPLICA'
+  replaying --execute='RESET REPLICA ALL'
+  replaying --execute='SHUTDOWN'
+  wait $server
+  server=''
+fi
+`
 
 function restoreScript(db: Database): string {
   return String.raw`
@@ -125,6 +205,11 @@ if [ $status -ne 0 ]; then
 fi
 rm -rf ${dataFolder}
 mv "$data" ${dataFolder}
+ended() { kill -0 "$server" 2>/dev/null && return 1; cat /tmp/server.err >&2; fail RestoreFailed "the server ended: $(grep -F '[ERROR]' /tmp/server.err | tail -n 1 | sed 's/.*\[ERROR\] *//' | cut -c 1-300)"; }
+quiet=(--skip-networking --skip-log-bin --skip-replica-start --event-scheduler=OFF --innodb-buffer-pool-size=128M --log-error=/tmp/server.err --init-file=/tmp/init.sql)
+server=''
+trap '[ -z "$server" ] || kill -9 $server 2>/dev/null || true; rm -f /tmp/init.sql /tmp/replay.cnf' EXIT
+${replayScript.trim()}
 
 # Its accounts have the passwords of the database that the backup is of, and its group is not the one here.
 literal() {
@@ -140,20 +225,14 @@ literal() {
     echo "ALTER USER IF EXISTS $account IDENTIFIED BY $password;"
     echo "ALTER USER IF EXISTS $account DISCARD OLD PASSWORD;"
   done
-  echo "DROP USER IF EXISTS 'replication'@'%', '${copyAccount.username}'@'%';"
+  echo "DROP USER IF EXISTS 'replication'@'%', '${copyAccount.username}'@'%', '${replayUser}'@'localhost';"
   echo 'DROP DATABASE IF EXISTS operator_hooks;'
 ) >/tmp/init.sql
-mysqld --skip-networking --skip-log-bin --skip-replica-start --event-scheduler=OFF --innodb-buffer-pool-size=128M \
-  --init-file=/tmp/init.sql --log-error=/tmp/server.err &
+mysqld "${'$'}{quiet[@]}" &
 server=$!
-trap 'kill -9 $server 2>/dev/null || true; rm -f /tmp/init.sql' EXIT
 ask() { bash ${paths.scripts}/client.sh "$@"; }
 until ask --execute='DO 1' 2>/tmp/error; do
-  if ! kill -0 $server 2>/dev/null; then
-    cat /tmp/server.err >&2
-    fail RestoreFailed "the server cannot open it: $(grep -F '[ERROR]' /tmp/server.err | tail -n 1 | sed 's/.*\[ERROR\] *//' | cut -c 1-300)"
-  fi
-  sleep 1
+  ended || sleep 1
 done
 rm -f /tmp/init.sql
 ask --execute='RESET REPLICA ALL' || true
