@@ -12,12 +12,16 @@ export interface Step {
   others?: readonly string[]
   /** Has one of the others be the primary, without a word lost; for a primary alone. */
   handOver?(pod: string): Promise<void>
+  /** There where the server was told to end and waits until it may: says so, when whoever was to take over has. */
+  leave?(): Promise<void>
 }
 
 /** An engine's agent. */
 export interface EngineAgent {
   /** Looks once at the member and does what is to be done. An error means that nothing is known; the next step tries again. */
   step(): Promise<Step>
+  /** Resolves when a step is due before its time. */
+  woken?(): Promise<void>
   /** Lets go of its connections. */
   close(): Promise<void>
 }

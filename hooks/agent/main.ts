@@ -8,6 +8,8 @@ import type { Pods } from './pod.ts'
 export interface Loop {
   agent: EngineAgent
   pods: Pods
+  /** Looks whether the member's volume is full, which it was when it was last looked at or was not. */
+  isFull(before: boolean): Promise<boolean>
   logger: Logger
   /** Ends it. */
   signal: AbortSignal
@@ -20,17 +22,24 @@ export interface Loop {
 const asking = 'the member could not be asked'
 const labelling = 'the label could not be set'
 const handingOver = 'the primary could not be handed over'
+const leaving = 'the server could not be told that it may end'
+const measuring = 'the room on the volume could not be told'
 
 /** Milliseconds between two looks of a primary whether Kubernetes still leads Services to it. */
 const lookMilliseconds = 10_000
 
+/** Milliseconds between two looks at the room that the volume has. */
+const roomMilliseconds = 2000
+
 /** Runs until `signal` says so; then the label stays as it is, since the pod ends. */
-export async function runLoop({ agent, pods, logger, signal, period, patience }: Loop): Promise<void> {
+export async function runLoop({ agent, pods, isFull, logger, signal, period, patience }: Loop): Promise<void> {
   const said = sayer(logger)
   let lastSeen = performance.now()
   let current: Step | undefined
   let demoted: string | undefined
   const handOver = whereGivenUp(pods, logger)
+  let full = false
+  let nextLook = 0
   while (!signal.aborted) {
     try {
       current = await agent.step()
@@ -61,7 +70,26 @@ export async function runLoop({ agent, pods, logger, signal, period, patience }:
     } catch (error) {
       said.failure(handingOver, error)
     }
-    await wait(period, undefined, { signal }).catch(() => undefined)
+    try {
+      if (current?.leave !== undefined) await leave(current, pods, logger)
+      said.success(leaving)
+    } catch (error) {
+      said.failure(leaving, error)
+    }
+    try {
+      if (performance.now() >= nextLook) {
+        nextLook = performance.now() + roomMilliseconds
+        const now = await isFull(full)
+        if (now !== full) logger.warn(now ? 'the volume is full' : 'the volume has room again')
+        full = now
+      }
+      await pods.setFull(full)
+      said.success(measuring)
+    } catch (error) {
+      said.failure(measuring, error)
+    }
+    const pause = wait(period, undefined, { signal }).catch(() => undefined)
+    await (agent.woken === undefined ? pause : Promise.race([pause, agent.woken()]))
   }
   await agent.close()
 }
@@ -83,6 +111,29 @@ function whereGivenUp(pods: Pods, logger: Logger): (step: Step) => Promise<void>
       return
     }
   }
+}
+
+/**
+ * A server that is told to end is the primary no more before it does, and Services lead to the next one as soon as there is
+ * one: its own agent would find out half a second later.
+ */
+async function leave({ role, others = [], handOver, leave }: Step, pods: Pods, logger: Logger): Promise<void> {
+  for (const name of role === 'primary' && handOver !== undefined ? others : []) {
+    try {
+      // Where nobody can say, it is as good as any.
+      if (!(await pods.isReady(name).catch(() => true))) continue
+      await handOver?.(name)
+    } catch (error) {
+      logger.warn(`${name} does not take over: ${describe(error)}`)
+      continue
+    }
+    logger.info(`${name} takes over`)
+    await Promise.all([pods.promote(name), pods.setRole('replica')]).catch((error: unknown) =>
+      logger.warn(`${labelling}: ${describe(error)}`),
+    )
+    break
+  }
+  await leave?.()
 }
 
 /** Tells changes, and a failure that goes on once in half a minute. */

@@ -4,15 +4,19 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { isRecord } from '../sdk/kubernetes.ts'
-import { type Role, roleLabel } from '../sdk/roles.ts'
+import { type Role, roleLabel, storageLabel } from '../sdk/roles.ts'
 import { required } from './agent.ts'
 
 /** The pods of one Database, as an agent may change them: their roles. */
 export interface Pods {
   /** Has the own pod bear this role, or none. The API server is asked only when that is not what it last said. */
   setRole(role: Role | undefined): Promise<void>
+  /** Has the own pod say that its volume is full, or not; asked for as seldom. */
+  setFull(full: boolean): Promise<void>
   /** Makes a replica of another pod that bears the role of the primary; any other pod is left as it is. */
   demote(name: string): Promise<void>
+  /** Has another pod be the primary for Services, without waiting until its own agent has found out. */
+  promote(name: string): Promise<void>
   /**
    * Whether Kubernetes has given up the own pod although its containers are well: since nobody hears from the kubelet of
    * its node, it leads no Service to it. Then, and only then, Ready is False and ContainersReady still True:
@@ -54,16 +58,21 @@ const jsonPatch = 'application/json-patch+json'
 /** `now` gives milliseconds of a clock that only goes forward. */
 export function podsOf(access: ApiAccess, now: () => number = () => performance.now()): Pods {
   const { pod } = access
-  let known: { role: Role | undefined; until: number } | undefined
-  return {
-    async setRole(role) {
-      if (known !== undefined && known.role === role && now() < known.until) return
+  const ownLabel = (label: string) => {
+    let known: { value: string | undefined; until: number } | undefined
+    return async (value: string | undefined) => {
+      if (known !== undefined && known.value === value && now() < known.until) return
       // Unknown until the answer is there: after a failure nobody can say what the label is.
       known = undefined
       // A patch that changes nothing costs the API server no write, and its answer says so.
-      await call(access, { pod, type: mergePatch, body: { metadata: { labels: { [roleLabel]: role ?? null } } } })
-      known = { role, until: now() + trustMilliseconds }
-    },
+      await call(access, { pod, type: mergePatch, body: { metadata: { labels: { [label]: value ?? null } } } })
+      known = { value, until: now() + trustMilliseconds }
+    }
+  }
+  const setStorage = ownLabel(storageLabel)
+  return {
+    setRole: ownLabel(roleLabel),
+    setFull: (full) => setStorage(full ? 'full' : undefined),
     async demote(name) {
       const path = `/metadata/labels/${roleLabel.replace('/', '~1')}`
       const body = [
@@ -71,6 +80,10 @@ export function podsOf(access: ApiAccess, now: () => number = () => performance.
         { op: 'replace', path, value: 'replica' satisfies Role },
       ]
       await call(access, { pod: name, type: jsonPatch, body, fine: [404, 422] })
+    },
+    async promote(name) {
+      const body = { metadata: { labels: { [roleLabel]: 'primary' satisfies Role } } }
+      await call(access, { pod: name, type: mergePatch, body, fine: [404] })
     },
     async givenUp() {
       const found = await call(access, { pod })

@@ -1,7 +1,8 @@
 // operator-hooks agent: runs beside a member of a replicated Database, in its pod, and is no part of the hook service.
-import type { MakeAgent } from '../agent/agent.ts'
+import { type MakeAgent, required } from '../agent/agent.ts'
 import { runLoop } from '../agent/main.ts'
 import { apiAccess, podsOf } from '../agent/pod.ts'
+import { isFull, roomIn } from '../agent/volume.ts'
 import { createLogger } from '../server/logger.ts'
 import { inputError, type Manual, oneOf, runCommand, usageError } from './command.ts'
 import { exitCodes, processShell, type Shell } from './shell.ts'
@@ -35,7 +36,7 @@ const manual = {
     },
   },
   notes: [
-    'It runs as a sidecar in the pods of a Database and reads POD_NAME, POD_NAMESPACE and what its engine needs from',
+    'It runs as a sidecar in the pods of a Database and reads POD_NAME, POD_NAMESPACE, DATA_FOLDER and what its engine needs from',
     'the environment. It ends with SIGTERM.',
   ],
 } as const satisfies Manual
@@ -52,7 +53,14 @@ export function agent(args: readonly string[], shell: Shell, env = process.env):
     const times = { period: milliseconds('--period', period), patience: milliseconds('--patience', patience) }
     const logger = createLogger('info')
     const { makeAgent } = await load()
-    const made = fit(() => ({ agent: makeAgent({ env, logger }), pods: podsOf(apiAccess(env)) }))
+    const made = fit(() => {
+      const folder = required(env, 'DATA_FOLDER')
+      return {
+        agent: makeAgent({ env, logger }),
+        pods: podsOf(apiAccess(env)),
+        isFull: async (before: boolean) => isFull(await roomIn(folder), before),
+      }
+    })
     const end = new AbortController()
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.abort())
     await runLoop({ ...made, ...times, logger, signal: end.signal })

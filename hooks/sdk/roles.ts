@@ -8,3 +8,6 @@ export const replicationLabel = 'example.com/replication'
 export const roleLabel = 'example.com/role'
 
 export type Role = 'primary' | 'replica'
+
+/** Label of a pod with the value "full" while its volume has no room left; who runs in the pod sees to it. */
+export const storageLabel = 'example.com/storage'

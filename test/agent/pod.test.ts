@@ -64,6 +64,16 @@ t.test('the label is set once for each change, and looked after', async (t) => {
   t.equal(seen.length, 3, 'what a person did to the label is undone')
 })
 
+t.test('that its volume is full is a label of its own', async (t) => {
+  const pods = podsOf(access)
+  await pods.setRole('replica')
+  for (const full of [false, true, true, false]) await pods.setFull(full)
+  t.same(
+    seen.slice(1).map(({ body }) => body),
+    [null, 'full', null].map((value) => ({ metadata: { labels: { 'example.com/storage': value } } })),
+  )
+})
+
 t.test('after a failure it is set again, with the token of that time', async (t) => {
   const pods = podsOf(access)
   await pods.setRole('replica')
@@ -91,6 +101,13 @@ t.test('another pod is demoted only where it is the primary', async (t) => {
   })
   status = 403
   await t.rejects(pods.demote('db-1'), { message: /answered 403/ })
+})
+
+t.test('another pod is made the primary for Services', async (t) => {
+  await podsOf(access).promote('db-1')
+  t.match(seen, [
+    { path: '/api/v1/namespaces/shop/pods/db-1', body: { metadata: { labels: { 'example.com/role': 'primary' } } } },
+  ])
 })
 
 t.test('a pod whose containers are well and that is not ready is given up', async (t) => {

@@ -1,7 +1,7 @@
 // How long a database cannot be written to when something happens to it: test/node/faults, again and again.
 
 import type { NodeCluster } from '../node/cluster.ts'
-import { complaints, measure, type Outcome } from '../node/faults/measure.ts'
+import { complaints, mayLoseNothing, measure, type Outcome } from '../node/faults/measure.ts'
 import { type Fault, faults } from '../node/faults/scenarios.ts'
 import type { EngineName } from '../node/faults/world.ts'
 import { type Worlds, worldsOn } from '../node/faults/worlds.ts'
@@ -41,13 +41,9 @@ async function measureOn(cluster: NodeCluster, options: FailoverOptions): Promis
       tables.push(
         tableOf(`${engine} ${cluster.versions[engine]}${engine === 'mysql' ? '' : `, ${mode}hronous`}`, series),
       )
-      for (const { fault, outcomes } of series) {
-        const limit = fault.goals[engine]
-        if (limit === undefined || outcomes.length === 0 || options.members === 1) continue
-        const value = median(outcomes.map(({ gap }) => gap))
-        const what = `${engine}${engine === 'mysql' ? '' : ` ${mode}`}, ${fault.title}: median write gap`
-        goals.push({ what, value, limit, unit: 's', sense: 'at most' })
-      }
+      goals.push(
+        ...goalsOf(engine === 'mysql' ? engine : `${engine} ${mode}`, engine, synchronous, options.members, series),
+      )
     }
   }
   return {
@@ -75,17 +71,19 @@ async function repeat(worlds: Worlds, { only, repeat, members }: FailoverOptions
     const failures: string[] = []
     for (let round = 1; round <= repeat && unopened < 2; round++) {
       const what = `${fault.name} ${round}/${repeat}`
+      const begun = performance.now()
+      const took = () => `${Math.round((performance.now() - begun) / 1000)} s`
       try {
         unopened += 1
         const world = await worlds.suiting(fault)
         unopened = 0
         const outcome = await measure(world, fault)
         outcomes.push(outcome)
-        tell(`${world.engine}${world.synchronous ? ' synchronous' : ''} ${what}: ${summary(outcome)}`)
+        tell(`${world.engine}${world.synchronous ? ' synchronous' : ''} ${what}, ${took()}: ${summary(outcome)}`)
         for (const complaint of complaints(world, fault, outcome, 1)) tell(`    ${complaint}`)
       } catch (error) {
         failures.push(error instanceof Error ? error.message : String(error))
-        tell(`${what} failed: ${failures.at(-1)}`)
+        tell(`${what}, ${took()}, failed: ${failures.at(-1)}`)
         await end()
       }
     }
@@ -95,13 +93,50 @@ async function repeat(worlds: Worlds, { only, repeat, members }: FailoverOptions
   return series
 }
 
-function summary({ gap, failing, healthy, acknowledged, lost, overlaps, errors }: Outcome): string {
+/** What each fault may cost, and what none of them may. */
+function goalsOf(
+  database: string,
+  engine: EngineName,
+  synchronous: boolean,
+  members: number,
+  series: readonly Series[],
+): Section['goals'] {
+  const none = { limit: 0, unit: '', sense: 'at most' } as const
+  const strict = series.filter(({ fault }) => mayLoseNothing({ engine, synchronous }, fault))
+  const sum = (of: readonly Series[], count: (outcome: Outcome) => number) =>
+    of.flatMap(({ outcomes }) => outcomes).reduce((total, outcome) => total + count(outcome), 0)
+  return [
+    ...series.flatMap(({ fault, outcomes }) => {
+      const limit = fault.goals[engine]
+      if (limit === undefined || outcomes.length === 0 || members === 1) return []
+      const gaps = outcomes.map(({ gap }) => gap)
+      const what = `${database}, ${fault.title}: median write gap (at worst ${rounded(Math.max(...gaps))} s)`
+      return [{ what, value: median(gaps), limit, unit: 's' as const, sense: 'at most' as const }]
+    }),
+    { what: `${database}: acknowledged rows lost where none may be`, value: sum(strict, ({ lost }) => lost), ...none },
+    {
+      what: `${database}: moments with two primaries, and members with other rows`,
+      value: sum(series, ({ overlaps, diverged }) => overlaps.length + diverged.length),
+      ...none,
+    },
+    {
+      what: `${database}: runs that failed`,
+      value: series.reduce((total, { failures }) => total + failures.length, 0),
+      ...none,
+    },
+  ]
+}
+
+function summary({ gap, failing, healthy, takeover, acknowledged, lost, overlaps, errors }: Outcome): string {
   const told = Object.entries(errors)
     .sort(([, one], [, other]) => other - one)
     .slice(0, 3)
     .map(([error, count]) => `\n    ${count} × ${error}`)
     .join('')
-  return `gap ${gap} s, failing until ${failing} s, well after ${healthy} s, ${lost} of ${acknowledged} lost, ${overlaps.length} overlaps${told}`
+  const { writable, labelled } = takeover
+  const other =
+    writable === undefined ? 'no other' : `another writable after ${writable} s, labelled ${labelled ?? '–'} s`
+  return `gap ${gap} s, ${other}, failing until ${failing} s, well after ${healthy} s, ${lost} of ${acknowledged} lost, ${overlaps.length} overlaps${told}`
 }
 
 function tableOf(title: string, series: readonly Series[]): Table {

@@ -12,7 +12,8 @@ interface Goal {
   readonly what: string
   readonly value: number
   readonly limit: number
-  readonly unit: '×' | '%' | 'MiB' | 'ms' | 's' | 'children/s'
+  /** Empty for a number of things. */
+  readonly unit: '' | '×' | '%' | 'MiB' | 'ms' | 's' | 'children/s'
   /** Whether the value is to stay below the limit or to reach it. */
   readonly sense: 'at most' | 'at least'
 }
@@ -62,6 +63,7 @@ export function rounded(value: number): string {
 }
 
 function withUnit(value: number, unit: Goal['unit']): string {
+  if (unit === '') return String(value)
   return unit === '×' || unit === '%' ? `${rounded(value)}${unit}` : `${rounded(value)} ${unit}`
 }
 

@@ -1,6 +1,14 @@
 // What is read from the witness's lines.
 import t from 'tap'
-import { acknowledged, healthWatch, type Line, lostRows, overlaps, writeGap } from '../node/faults/evaluate.ts'
+import {
+  acknowledged,
+  healthWatch,
+  type Line,
+  lostRows,
+  overlaps,
+  takeover,
+  writeGap,
+} from '../node/faults/evaluate.ts'
 
 let n = 0
 function line(kind: Line['kind'], start: number, rest: Partial<Line> = {}): Line {
@@ -24,6 +32,21 @@ t.test('the write gap is the longest time without an acknowledged row', async (t
     4.79,
     'rows count when they are acknowledged',
   )
+})
+
+t.test('another takes over when it takes writes, and for Services when it has the label', async (t) => {
+  const labelled = (member: string) =>
+    [{ name: member, uid: `uid-of-${member}`, ip: '', role: 'primary', node: '', ready: true, going: false }] as const
+  const lines = [
+    probe('db-1', 0),
+    probe('db-0', 1200),
+    probe('db-1', 1400, { ok: false }),
+    probe('db-1', 1990),
+    line('pods', 2000, { pods: labelled('db-0') }),
+    line('pods', 2990, { pods: labelled('db-1') }),
+  ]
+  t.same(takeover(lines, 1000, 'uid-of-db-0'), { writable: 1, labelled: 2 })
+  t.same(takeover(lines, 2500, 'uid-of-db-1'), { writable: undefined, labelled: undefined })
 })
 
 t.test('a row is lost when it was acknowledged and is not there', async (t) => {

@@ -75,6 +75,14 @@ if (reason !== undefined) {
           )
         ).trim()
       },
+      /** The same as a DatabaseUser, with what its Secret says. */
+      async askAs(user: string, name: string, statement: string, engine = 'postgresql') {
+        const of = async (key: string) =>
+          Buffer.from(await kubectl('get', 'secret', `${user}-user`, `-ojsonpath={.data.${key}}`), 'base64').toString()
+        const env = [`USERNAME=${await of('username')}`, `PASSWORD=${await of('password')}`]
+        const command = ['bash', '-c', userClients[engine] ?? '', name, statement]
+        return (await kubectl('exec', `${name}-0`, '--container=database', '--', 'env', ...env, ...command)).trim()
+      },
       /** Takes a backup now, by the schedule's CronJob. */
       async backUp(name: string, job: string) {
         await kubectl('create', 'job', job, `--from=cronjob/${name}-backup`)
@@ -113,7 +121,7 @@ if (reason !== undefined) {
     t.test(
       `${engine}: a deleted Database comes back from its last backup, encrypted, without any object`,
       async (t) => {
-        const { run, ask, at: of, backUp, namespace } = await place(engine)
+        const { run, ask, askAs, at: of, backUp, namespace } = await place(engine)
         const name = `${engine}-kept`
         const spec = {
           engine,
@@ -124,6 +132,15 @@ if (reason !== undefined) {
         await run(name, spec)
         await ask(name, 'CREATE TABLE notes (id int PRIMARY KEY)', engine)
         await ask(name, 'INSERT INTO notes VALUES (1)', engine)
+        const user = { apiVersion: 'example.com/v1', kind: 'DatabaseUser', namespace, name: 'reporting' }
+        await cluster.apply({
+          apiVersion: 'example.com/v1',
+          kind: 'DatabaseUser',
+          metadata: { namespace, name: 'reporting' },
+          spec: { databaseRef: { name }, username: 'reporting', databases: [{ name: 'app', access: 'read' }] },
+        })
+        await untilCondition(cluster, user, 'Ready', 'True', 'Applied', 120)
+        t.equal(await askAs('reporting', name, 'SELECT count(*) FROM notes', engine), '1')
         const backup = await backUp(name, 'by-hand')
         t.match(backup.location, `s3://${cluster.s3.bucket}/${namespace}/${name}/${backup.name}.sealed`)
         await ask(name, 'INSERT INTO notes VALUES (2)', engine)
@@ -136,6 +153,11 @@ if (reason !== undefined) {
         await run(name, { ...spec, bootstrap: { recovery: { source } } })
         t.equal(await ask(name, 'SELECT count(*) FROM notes', engine), '2', 'the last backup has what came later, too')
         await ask(name, 'INSERT INTO notes VALUES (3)', engine)
+        // Whether a dump has users of the engine or none: each DatabaseUser is there again by itself, with its password.
+        const again = () => askAs('reporting', name, 'SELECT count(*) FROM notes', engine).catch(() => undefined)
+        t.equal(await cluster.until('the user logs in again', again, 120), '3')
+        await untilCondition(cluster, user, 'Synchronized', 'True', 'Applied', 60)
+        await cluster.delete(user)
 
         // One that is named, into a Database beside it.
         const earlier = `${engine}-earlier`
@@ -144,6 +166,18 @@ if (reason !== undefined) {
         t.equal(await ask(earlier, 'SELECT count(*) FROM notes', engine), '1')
         const recovered = (await cluster.get(of(earlier)))?.status as Record<string, unknown>
         t.equal(at(recovered, 'recovery', 'backup'), backup.name)
+        // A role of this name came with the backup, made by a resource that is not there any more.
+        const copied = { ...user, name: 'copied' }
+        const { kind, apiVersion } = user
+        await cluster.apply({
+          apiVersion,
+          kind,
+          metadata: { namespace, name: 'copied' },
+          spec: { databaseRef: { name: earlier }, username: 'reporting', databases: [{ name: 'app', access: 'read' }] },
+        })
+        await untilCondition(cluster, copied, 'Ready', 'True', 'Applied', 120)
+        t.equal(await askAs('copied', earlier, 'SELECT count(*) FROM notes', engine), '1')
+        await cluster.delete(copied)
         await cluster.delete(of(name))
         await cluster.delete(of(earlier))
       },
@@ -200,7 +234,7 @@ if (reason !== undefined) {
   })
 
   t.test('PostgreSQL comes back as it was at a certain second', async (t) => {
-    const { run, ask, at: of, backUp, fails, namespace, kubectl } = await place('instant')
+    const { run, ask, at: of, backUp, recovers, fails, namespace, kubectl } = await place('instant')
     const { postgresql: version } = cluster.versions
     const where = { destination: { s3: s3() }, encryption: { secretName: 'phrase' } }
     await run('ledger', { version, backup: { enabled: true, schedule: never, method: 'physical', ...where } })
@@ -268,6 +302,30 @@ if (reason !== undefined) {
     await fails('late', 'TargetNotCovered', /lies after .*, when the last of the log was archived/)
     await fails('locked', 'DecryptionFailed', /the archive of ledger cannot be read/)
     await fails('nothing', 'BackupNotFound', /there is no physical backup of nobody/)
+    await without('keyless', { source: { backup: { ...source.backup, encryption: { secretName: 'nobody' } } } })
+    await fails('keyless', 'SourceUnavailable', /there is no passphrase in the Secret/)
+    for (const name of ['early', 'late', 'nothing']) await cluster.delete(of(name))
+    // Nothing was begun with the wrong passphrase: with the right one it is as the others.
+    for (const name of ['locked', 'keyless']) {
+      await recovers(name, { source })
+      await untilCondition(cluster, of(name), 'Ready', 'True', undefined, 240)
+      t.equal(await ask(name, 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM notes'), '2 3')
+      await cluster.delete(of(name))
+    }
+
+    // Whatever a disk did to the files of the backup.
+    const label = String(backup.name)
+    const files = `/data/${cluster.s3.bucket}/${namespace}/ledger/physical/backup/ledger-*/${label}/bundle/*`
+    const spoil = `for file in ${files}; do dd if=/dev/zero of="$file" bs=1 seek=2000 count=64 conv=notrunc 2>/dev/null; done`
+    await cluster.kubectl('--namespace=s3', 'exec', 'deployment/s3', '--', 'sh', '-c', spoil)
+    await without('spoilt', { source, backupName: label })
+    await fails(
+      'spoilt',
+      'BackupCorrupt',
+      new RegExp(`${label} cannot be restored: .* does not match expected checksum`),
+      180,
+    )
+    await cluster.delete(of('spoilt'))
   })
 
   /** Takes the S3 server out of its Service, or puts it back. */
@@ -282,6 +340,13 @@ if (reason !== undefined) {
 const resources = { requests: { cpu: '50m', memory: '256Mi' }, limits: { memory: '1Gi' } }
 /** A schedule that comes round when nobody tests. */
 const never = '0 0 1 1 *'
+
+/** Bash: runs the statement in $1 as USERNAME with PASSWORD, against the Service $0. */
+const userClients: Record<string, string> = {
+  postgresql:
+    'PGPASSWORD="$PASSWORD" psql --no-psqlrc --set=ON_ERROR_STOP=1 --quiet --tuples-only --no-align --host="$0" --username="$USERNAME" --dbname=app --command="$1"',
+  mysql: 'MYSQL_PWD="$PASSWORD" mysql --host="$0" --user="$USERNAME" --batch --skip-column-names --execute="$1" app',
+}
 
 /** Bash: runs the statement in $1 as the application does, against the Service $0. */
 const clients: Record<string, string> = {

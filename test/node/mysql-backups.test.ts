@@ -21,6 +21,9 @@ const never = '0 0 1 1 *'
 /** Bash: runs the statement in $1 as the application does, against the Service $0. */
 const client =
   'MYSQL_PWD=$(cat /etc/credentials/app/password) mysql --host="$0" --user=app --batch --skip-column-names --execute="$1" app'
+/** Has the other member be the primary. */
+const handOver =
+  "SELECT group_replication_set_as_primary((SELECT MEMBER_ID FROM performance_schema.replication_group_members WHERE MEMBER_ROLE = 'SECONDARY' LIMIT 1))"
 
 const reason = obstacleToOwnNodes()
 if (reason !== undefined) {
@@ -182,27 +185,83 @@ if (reason !== undefined) {
   })
 
   t.test('a recovery that fails says why, and goes on when it is corrected', async (t) => {
-    await apply('mends', {
-      bootstrap: { recovery: { source: source({ encryption: { secretName: 'other-phrase' } }) } },
-    })
-    await fails('mends', 'DecryptionFailed', /cannot be decrypted/)
-    const recovers = (recovery: Record<string, unknown>) =>
-      cluster.patch(of('mends'), { spec: { bootstrap: { recovery } } })
-    await recovers({ source: source({ encryption: null, database: 'ledger' }) })
-    await fails('mends', 'BackupNotFound', /but encrypted ones: give encryption/)
-    await recovers({ source: source(), backupName: 'ledger-20000101T000000Z' })
-    await fails('mends', 'BackupNotFound', /there is no backup ledger-20000101T000000Z in s3:/)
-
     // Whatever a disk or a person did to it.
     const spoil = `set -e; cd /data/${folder}; cp -r ${first} ledger-20200101T000000Z; cd ledger-20200101T000000Z; rm mysql.ibd.gz.sealed`
     await cluster.kubectl('--namespace=s3', 'exec', 'deployment/s3', '--', 'sh', '-c', spoil)
-    await recovers({ source: source(), backupName: 'ledger-20200101T000000Z' })
-    await fails('mends', 'BackupCorrupt', /ledger-20200101T000000Z is not whole: of its files \d+ are there/, 400)
+    const begin = (name: string, recovery: Record<string, unknown>) => apply(name, { bootstrap: { recovery } })
+    await begin('locked', { source: source({ encryption: { secretName: 'other-phrase' } }) })
+    await begin('plain', { source: source({ encryption: undefined }) })
+    await begin('nothing', { source: source(), backupName: 'ledger-20000101T000000Z' })
+    await begin('spoilt', { source: source(), backupName: 'ledger-20200101T000000Z' })
+    await fails('locked', 'DecryptionFailed', /cannot be decrypted/)
+    await fails('plain', 'BackupNotFound', /but encrypted ones: give encryption/)
+    await fails('nothing', 'BackupNotFound', /there is no backup ledger-20000101T000000Z in s3:/)
+    await fails('spoilt', 'BackupCorrupt', /ledger-20200101T000000Z is not whole: of its \d+ files \d+ are there/)
+    for (const name of ['plain', 'nothing', 'spoilt']) await cluster.delete(of(name))
 
-    await recovers({ source: source(), backupName: first })
-    await ready('mends')
-    t.equal(await ask('mends', 'SELECT GROUP_CONCAT(id) FROM notes'), '1')
-    await cluster.delete(of('mends'))
+    const recovery = { source: source(), backupName: first }
+    await cluster.patch(of('locked'), { spec: { bootstrap: { recovery } } })
+    await ready('locked')
+    t.equal(await ask('locked', 'SELECT GROUP_CONCAT(id) FROM notes'), '1', 'the one that was named, and nothing later')
+    await cluster.delete(of('locked'))
+  })
+
+  t.test('MySQL comes back as it was at a certain second, whoever was primary', async (t) => {
+    const spec = {
+      replicas: 2,
+      resources: { requests: { cpu: '50m', memory: '768Mi' } },
+      deletionPolicy: 'Delete',
+      backup: { enabled: true, schedule: never, method: 'physical', ...where },
+    }
+    await apply('instant', spec)
+    await ready('instant')
+    await ask('instant', 'CREATE TABLE notes (id int PRIMARY KEY)')
+    await ask('instant', 'INSERT INTO notes VALUES (1)')
+    await kubectl('create', 'job', 'of-instant', '--from=cronjob/instant-backup')
+    await done('instant-backup', 'of-instant')
+    await ask('instant', 'INSERT INTO notes VALUES (2)')
+    // Another member goes on, and archives what is written from now on.
+    await kubectl('exec', 'instant-0', '-cdatabase', '--', 'bash', '/scripts/client.sh', `--execute=${handOver}`)
+    await cluster.until('the other takes writes', () =>
+      ask('instant', 'INSERT INTO notes VALUES (3)').then(
+        () => true,
+        () => false,
+      ),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    const moment = `${new Date().toISOString().slice(0, 19)}Z`
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    await ask('instant', 'INSERT INTO notes VALUES (4)')
+    await ask('instant', 'DELETE FROM notes WHERE id = 1')
+    await untilCondition(cluster, of('instant'), 'ContinuousArchiving', 'True', undefined, 180)
+    const logs = (pod: string) => kubectl('logs', pod, '-cupload-logs')
+    await cluster.until(
+      'all of it is archived',
+      async () => {
+        const executed = await askPod('instant-1', 'SELECT @@GLOBAL.gtid_executed')
+        await new Promise((resolve) => setTimeout(resolve, 75_000))
+        return (
+          executed === (await askPod('instant-1', 'SELECT @@GLOBAL.gtid_executed')) && (await logs('instant-1')) !== ''
+        )
+      },
+      240,
+    )
+    await cluster.delete(of('instant'))
+    await untilGone(cluster, [of('instant')], 180)
+
+    const from = source({ database: 'instant' })
+    await apply('then', { bootstrap: { recovery: { source: from, targetTime: moment } } })
+    await apply('last', { bootstrap: { recovery: { source: from } } })
+    await apply('early', { bootstrap: { recovery: { source: from, targetTime: '2020-01-01T00:00:00Z' } } })
+    await apply('late', { bootstrap: { recovery: { source: from, targetTime: '2099-01-01T00:00:00Z' } } })
+    await fails('early', 'TargetNotCovered', /lies before the first backup was whole/)
+    await fails('late', 'TargetNotCovered', /cannot be reached: what is archived ends at/)
+    for (const name of ['early', 'late']) await cluster.delete(of(name))
+    await ready('then')
+    await ready('last')
+    t.equal(await ask('then', 'SELECT GROUP_CONCAT(id ORDER BY id) FROM notes'), '1,2,3')
+    t.equal(await ask('last', 'SELECT GROUP_CONCAT(id ORDER BY id) FROM notes'), '2,3,4')
+    for (const name of ['then', 'last']) await cluster.delete(of(name))
   })
 
   t.test('a replica is copied, old ones go but for the last, and members are made of a backup', async (t) => {
@@ -228,7 +287,11 @@ if (reason !== undefined) {
     await kubectl('create', 'job', 'of-two-more', '--from=cronjob/trio-backup')
     const two = await done('trio-backup', 'of-two-more')
     t.match(two.log, /pruned trio-20200101T000000Z/)
-    t.same(await stored(place), [two.name], 'the one that is left is the new one')
+    t.same(
+      (await stored(place)).filter((name) => name !== 'binlogs'),
+      [two.name],
+      'the one that is left is the new one',
+    )
 
     await cluster.delete(of('trio'))
     await untilGone(cluster, [of('trio')], 180)

@@ -14,6 +14,9 @@ import { output } from './shell.ts'
 /** Where every cluster's DNS is: the tenth address of the Services' range. */
 const dnsAddress = '10.96.0.10'
 
+/** Where a node keeps what its containers say. */
+export const podLogs = '/var/lib/node/logs'
+
 export interface Node {
   readonly name: string
   readonly address: string
@@ -22,6 +25,8 @@ export interface Node {
   startKubelet(): Promise<void>
   /** Runs a command in the node, as root in its own namespaces, and gives its output. */
   run(...command: string[]): Promise<string>
+  /** The command, for this machine, that runs another in the node as `run` does. */
+  inside(...command: string[]): string[]
   /** Pulls the plug: everything on it is gone at once. */
   kill(): Promise<void>
 }
@@ -133,6 +138,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     },
     startKubelet,
     run: (...command) => output(inside(...command)),
+    inside,
     async kill() {
       await Promise.all([kubelet, containerd, proxy].map((component) => component?.kill()))
       await machine.kill()
@@ -272,7 +278,7 @@ function kubeletConfiguration(address: string): object {
       'imagefs.inodesFree': '0%',
     },
     imageGCHighThresholdPercent: 100,
-    podLogsDir: '/var/lib/node/logs',
+    podLogsDir: podLogs,
     nodeStatusUpdateFrequency: '5s',
     // A scenario waits for what it changed.
     syncFrequency: '10s',

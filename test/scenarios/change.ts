@@ -52,6 +52,21 @@ export const changeScenarios: Scenario[] = [
     },
   },
   {
+    title: 'scales a PostgreSQL cluster in: a primary that goes hands over to a member that stays',
+    async run(cluster) {
+      const namespace = await cluster.namespace('handover')
+      const reference = await running(cluster, database(namespace, 'db', { replicas: 3 }))
+      const primary = async () => at(await present(cluster, reference), 'status', 'topology', 'primary')
+      await cluster.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name: 'db-0' })
+      await cluster.until('another takes writes', async () => /^db-[12]$/.test(String(await primary())))
+      await untilCondition(cluster, reference, 'Replicated', 'True')
+      await cluster.patch(reference, { spec: { replicas: 1 } })
+      await untilReplicas(cluster, reference, 1)
+      await cluster.until('the one that is left does', async () => (await primary()) === 'db-0')
+      await untilCondition(cluster, reference, 'Ready', 'True')
+    },
+  },
+  {
     title: 'drift of every child is repaired: deleted, changed, a label taken off',
     seconds: 240,
     async run(cluster) {

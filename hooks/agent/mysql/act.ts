@@ -8,6 +8,9 @@ export const recoveryUser = 'replication'
 /** What joining takes: at most the time until the group has taken the member in. What it lacks comes afterwards. */
 const startMilliseconds = 120_000
 
+/** What it takes until another is the primary, at most. */
+const handOverMilliseconds = 20_000
+
 /** The own server as an administrator, and as the members among themselves. */
 export interface Own {
   root: Server
@@ -55,6 +58,9 @@ export async function stop({ root }: Own): Promise<void> {
   await root.query('STOP GROUP_REPLICATION', [], startMilliseconds)
 }
 
+/** Seconds that transactions have to end of themselves before another is the primary. */
+const graceSeconds = 2
+
 /** Has the member at `host` be the primary: transactions that run are ended first, and new ones wait for it. */
 export async function handOver({ root }: Own, host: string): Promise<void> {
   const [member] = await root.query(
@@ -62,7 +68,12 @@ export async function handOver({ root }: Own, host: string): Promise<void> {
     [host],
   )
   if (member === undefined) throw new Error(`${host} is not ONLINE in the group`)
-  await root.query('SELECT group_replication_set_as_primary(?)', [member.id], startMilliseconds)
+  await root.query('SELECT group_replication_set_as_primary(?, ?)', [member.id, graceSeconds], handOverMilliseconds)
+}
+
+/** Has it take no writes any more. */
+export async function close({ root }: Own): Promise<void> {
+  await root.query('SET GLOBAL super_read_only = ON', [], handOverMilliseconds)
 }
 
 /** The account on a server outside its group: for this server alone, since the others have it by themselves. */

@@ -7,6 +7,7 @@ import type { MakeAgent, Step } from '../agent.ts'
 import { required } from '../agent.ts'
 import {
   bootstrap,
+  close,
   handOver,
   join,
   keepRecoveryAccount,
@@ -17,6 +18,7 @@ import {
 } from './act.ts'
 import { type Decision, decide, type Observation } from './decide.ts'
 import { type Group, readGroup } from './group.ts'
+import { leavingBy } from './leaving.ts'
 import { observe, type View, viewOf } from './observe.ts'
 import { enter, keepRegistry } from './registry.ts'
 import { type Server, serverAt } from './server.ts'
@@ -33,6 +35,7 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
   const socketPath = required(env, 'MYSQL_SOCKET')
   const groupFile = required(env, 'AGENT_FILE')
   const roleFile = required(env, 'ROLE_FILE')
+  const leaving = leavingBy(required(env, 'LEAVE_FILE'))
   const rootFiles = required(env, 'SUPERUSER_PASSWORD_FILES').split(':')
   const root = {
     user: 'root',
@@ -66,21 +69,40 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
   return {
     async step(): Promise<Step> {
       const group = readGroup(groupFile)
-      const view = await viewOf(eyes)
-      // While the image fills an empty data folder, its server is not the one to come.
-      if (view.closed) return { role: undefined, state: 'its data folder is being made' }
-      if (view.state === 'ONLINE' && view.quorum) return inGroup(group, view)
-      upkeep.end()
-      // What the primary acknowledged from now on would be lost: nobody is left connected to what is none any more.
-      if (written === 'primary') await endSessions(eyes)
-      say(undefined)
-      if (!deed.running()) deed.start(() => attempt(group))
-      const state = view.state === 'ONLINE' ? 'ONLINE without a majority' : view.state
-      return { role: undefined, state: view.state === 'OFFLINE' ? `OFFLINE: ${reason}` : state }
+      const view = await viewOf(eyes).catch((error: unknown) => {
+        // Who does not answer cannot hand over.
+        if (leaving.asked()) leaving.allow()
+        throw error
+      })
+      const step = await memberOf(group, view)
+      return leaving.asked() ? { ...step, leave: () => leave(step) } : step
     },
+    woken: leaving.begins,
     async close() {
       await Promise.all([eyes.close(), hands.root.close(), hands.recovery.close(), peers.close()])
     },
+  }
+
+  async function memberOf(group: Group, view: View): Promise<Step> {
+    // While the image fills an empty data folder, its server is not the one to come.
+    if (view.closed) return { role: undefined, state: 'its data folder is being made' }
+    if (view.state === 'ONLINE' && view.quorum) return inGroup(group, view)
+    upkeep.end()
+    // What the primary acknowledged from now on would be lost: nobody is left connected to what is none any more.
+    if (written === 'primary') await endSessions(eyes)
+    say(undefined)
+    if (!deed.running()) deed.start(() => attempt(group))
+    const state = view.state === 'ONLINE' ? 'ONLINE without a majority' : view.state
+    return { role: undefined, state: view.state === 'OFFLINE' ? `OFFLINE: ${reason}` : state }
+  }
+
+  // A last member has nobody to hand over to, and only stops taking writes.
+  async function leave({ role }: Step): Promise<void> {
+    try {
+      if (role === 'primary' && (await viewOf(eyes)).primary) await close(hands)
+    } finally {
+      leaving.allow()
+    }
   }
 
   async function inGroup(group: Group, view: View): Promise<Step> {

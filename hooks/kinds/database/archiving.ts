@@ -91,6 +91,6 @@ export function archivingCondition(
   if (ready === 0 || (watch?.replicas ?? 0) === 0) {
     return { type, status: 'Unknown', reason: 'NotAsked', message: 'nothing is known while no replica is ready' }
   }
-  const message = `the log could not be archived when it was last asked: see the events of the pod ${archiving}-0, and the log of the database; meanwhile the log stays on its volume, and fills it`
+  const message = `the log is not archived, or more than a minute late: see the events of the pod ${archiving}-0, and the log of the database; meanwhile the log stays on its volume, and fills it`
   return { type, status: 'False', reason: 'ArchivingFails', message }
 }

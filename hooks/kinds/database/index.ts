@@ -9,6 +9,7 @@ import { claimLabels, names } from './names.ts'
 import { isPhysical } from './recovery/pending.ts'
 import { columns, rules, scale, spec, status } from './schema.ts'
 import { counts } from './status.ts'
+import { fullPodLabels } from './storage.ts'
 import { sync } from './sync.ts'
 import { validate } from './validate.ts'
 
@@ -35,7 +36,8 @@ export const database = composite({
   finalize,
   // Claims are made by the StatefulSet controller, which labels them as it selects its pods, and belong to nobody: they
   // are only looked at. So are the quotas of the namespace, all of them, and the slices of its own Services, which bear
-  // their Service's labels; the pods of a recovery; and the DatabaseBackup that it is from.
+  // their Service's labels; the pods of a recovery; those
+  // whose volumes are full; and the DatabaseBackup that it is from.
   relatedTypes: [EndpointSlice, PersistentVolumeClaim, ResourceQuota, Pod, DatabaseBackups],
   // Labels that follow from the name alone: see evaluateCustomize for what Metacontroller 1.5 would mix up otherwise.
   related: (db) => [
@@ -43,6 +45,7 @@ export const database = composite({
     { type: EndpointSlice, labels: claimLabels(db) },
     { type: ResourceQuota },
     { type: Pod, labels: claimLabels(db, 'restore') },
+    { type: Pod, labels: fullPodLabels(db) },
     // The first of these restores a physical backup. Of no other Database: what Patroni writes on pods changes all the time.
     ...(isPhysical(db) ? [{ type: Pod, labels: claimLabels(db) }] : []),
     // Always one, because Metacontroller 1.5 is asked for all of the namespace then.

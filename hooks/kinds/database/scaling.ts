@@ -31,9 +31,14 @@ export function scalingOf(
     const of = wanted === 1 ? names(db).pod(0) : `one of ${names(db).pod(0)} to ${names(db).pod(wanted - 1)}`
     return { replicas: live, waits: `${of} has to be ready before members of higher number go, or data could be lost` }
   }
-  if (wanted < live && replication.leavesFirst) {
+  const { beforeScalingIn } = replication
+  if (wanted < live && beforeScalingIn !== undefined) {
     // Who has left has no role any more. Without a primary, whether they have cannot be seen, nor could they.
     if (primary === undefined) return { replicas: live, waits: 'a member has to take writes, before others can leave' }
+    if (beforeScalingIn === 'hand over') {
+      if (ordinalOf(primary) < wanted) return { replicas: wanted }
+      return { replicas: live, waits: `${primary} hands over to a member that stays, before its pod goes` }
+    }
     const leaving = members.filter(({ name }) => ordinalOf(name) >= wanted)
     const replicas = Math.max(wanted, ...leaving.map(({ name }) => ordinalOf(name) + 1))
     const waits = `${leaving.map(({ name }) => name).join(', ')} leave before their pods go, or those that stay would wait for their votes`

@@ -45,6 +45,7 @@ export function statefulSet(
       // All at once: engines that replicate find one another, and a lone pod that cannot start holds up nobody.
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'RollingUpdate' },
+      minReadySeconds: replication?.settleSeconds ?? 0,
       // Claims outlive the StatefulSet, whoever deletes it; only finalize decides otherwise.
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       template: {
@@ -58,6 +59,7 @@ export function statefulSet(
           annotations: {
             ...db.spec.pod.annotations,
             'kubectl.kubernetes.io/default-container': containerName,
+            ...engineOf(db).archive?.annotations?.(db),
             [restartAnnotation]: shortHash(configurationOf(db, replication).restart),
           },
         },

@@ -19,6 +19,7 @@ import { type Recovery, recovered } from './recovery/state.ts'
 import { scalingOf } from './scaling.ts'
 import type { Database, DatabaseStatus, Phase } from './schema.ts'
 import { applicationSecret } from './secret.ts'
+import { blamingStorage, fullCondition, fullPods } from './storage.ts'
 import { replicationOf, type Topology, topologyConditions, topologyOf } from './topology.ts'
 import { versionOf } from './versions.ts'
 
@@ -42,6 +43,8 @@ export function report(db: Database, context: View, origins: Origins | undefined
   const summary = withRecovery(withPrimary(summarize(db, progress, initialized), topology), recovery)
   const quota = quotaOf(db, context)
   const archiving = archivingCondition(db, context, progress.ready)
+  const full = fullPods(db, context)
+  const room = topology === undefined ? undefined : fullCondition(full, size)
   const version = progress.settled ? versionOf(statefulSet) : db.status?.version
   const backup = backupTimes(db, context)
   return {
@@ -58,7 +61,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
       ...(size === undefined ? {} : { storage: { size } }),
     },
     conditions: [
-      blamingQuota(summary.ready, quota),
+      blamingStorage(blamingQuota(summary.ready, quota), full, topology, room),
       ...(quota === undefined ? [] : [quota]),
       ...(summary.reconciling === undefined ? [] : [summary.reconciling]),
       available(db, progress),
@@ -70,6 +73,7 @@ export function report(db: Database, context: View, origins: Origins | undefined
       ...alerts(db),
       ...backupConditions(db, context),
       ...(storage === undefined ? [] : [storage]),
+      ...(room === undefined ? [] : [room]),
       ...(archiving === undefined ? [] : [archiving]),
     ],
   }

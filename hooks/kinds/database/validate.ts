@@ -8,6 +8,7 @@ import { parameterProblems } from './engines/engine.ts'
 import { engineOf } from './engines/index.ts'
 import { engineResources } from './resources.ts'
 import { type Database, maxNameLength } from './schema.ts'
+import { isEarlier } from './versions.ts'
 
 /** Asked at admission and by each sync; a problem holds what exists. */
 export function validate(db: Database): Findings {
@@ -16,7 +17,7 @@ export function validate(db: Database): Findings {
       ...nameProblems(db),
       ...parameterProblems(db, engineOf(db)),
       ...archiveProblems(db),
-      ...memoryProblems(db),
+      ...memberProblems(db),
     ],
     warnings: [...quorumWarnings(db), ...dataWarnings(db)],
   }
@@ -43,15 +44,23 @@ function archiveProblems(db: Database): Problem[] {
 
 // Group Replication keeps messages of 128 MiB at least, and certifies and applies beside it: a member of 512 MiB is killed by
 // the kernel when it joins. https://dev.mysql.com/doc/refman/8.4/en/group-replication-performance-xcom-cache.html
-function memoryProblems(db: Database): Problem[] {
-  const { engine, replicas, highAvailability, resources } = db.spec
+// Before 8.0.27 members cannot talk by MySQL's own protocol, which alone knows accounts and TLS as the server does.
+// https://dev.mysql.com/doc/refman/8.0/en/group-replication-options.html#sysvar_group_replication_communication_stack
+function memberProblems(db: Database): Problem[] {
+  const { engine, replicas, highAvailability, resources, version } = db.spec
   if (engine !== 'mysql' || (replicas === 1 && highAvailability === undefined)) return []
+  const problems: Problem[] = []
+  if (isEarlier(version, '8.0.27')) {
+    const message = `is ${version}, and members of a MySQL group need 8.0.27 at least; a single Database may have it`
+    problems.push({ field: 'spec.version', message, reason: 'VersionTooOld' })
+  }
   const memory = engineResources(db).limits?.memory
-  if (memory === undefined || quantityToNumber(memory) >= 768 * 1024 ** 2) return []
-  const field = `spec.resources.${resources.limits?.memory === undefined ? 'requests' : 'limits'}.memory`
-  return [
-    { field, message: `is ${memory}, and a member of a MySQL group needs 768Mi at least`, reason: 'TooLittleMemory' },
-  ]
+  if (memory !== undefined && quantityToNumber(memory) < 768 * 1024 ** 2) {
+    const field = `spec.resources.${resources.limits?.memory === undefined ? 'requests' : 'limits'}.memory`
+    const message = `is ${memory}, and a member of a MySQL group needs 768Mi at least`
+    problems.push({ field, message, reason: 'TooLittleMemory' })
+  }
+  return problems
 }
 
 // Both decide by a majority: https://dev.mysql.com/doc/refman/8.4/en/group-replication-fault-tolerance.html and

@@ -31,10 +31,10 @@ function seriesOf(version: string, length: number): string {
   return version.split('.').slice(0, length).join('.')
 }
 
-function isEarlier(version: string, than: string): boolean {
+/** Whether a version is earlier than another, as far as both are given: 8.0 is whatever 8.0 is newest. */
+export function isEarlier(version: string, than: string): boolean {
   const left = version.split('.').map(Number)
   const right = than.split('.').map(Number)
-  // 8.0 is whatever 8.0 is newest: only numbers that both have can be compared.
   for (let index = 0; index < Math.min(left.length, right.length); index++) {
     const difference = (left[index] ?? 0) - (right[index] ?? 0)
     if (difference !== 0) return difference < 0

@@ -80,7 +80,7 @@ function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobS
         ...jobPod(db, names(backup).serviceAccount),
         initContainers: first.reverse(),
         containers: last === undefined ? [] : [last],
-        volumes: volumes(backup, db),
+        volumes: volumes(backup, db, settings),
       },
     },
   }
@@ -89,7 +89,7 @@ function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobS
 function steps(backup: DatabaseBackup, db: Database, settings: Settings): Container[] {
   const { spec } = backup
   const archive = archiveOf(backup, db)
-  if (archive?.requestScript !== undefined) return [request(backup, db, settings, archive.requestScript)]
+  if (archive?.requestScript !== undefined) return requestSteps(backup, db, settings, archive.requestScript)
   const copy = archive?.copy
   const engineImage = engineImageFields(db, settings)
   const reach: Reach = spec.destination.s3 === undefined && spec.encryption === undefined ? 'claim' : 'rclone'
@@ -140,26 +140,54 @@ function steps(backup: DatabaseBackup, db: Database, settings: Settings): Contai
 
 const copyPasswordFolder = `${enginePaths.credentials}/copy`
 
+/** What takes its backups where they are physical. */
+function archiveOf({ spec }: DatabaseBackup, db: Database): Archive | undefined {
+  return spec.method === 'physical' ? engineOf(db).archive : undefined
+}
+
 // A sidecar of the primary takes it: see docs/decisions/0038-physical-backups-by-a-sidecar.md.
-function request(backup: DatabaseBackup, db: Database, settings: Settings, script: string): Container {
-  return {
-    name: resultContainer,
+function requestSteps(backup: DatabaseBackup, db: Database, settings: Settings, requestScript: string): Container[] {
+  const step = (name: (typeof containerNames)[number], script: string, more: Partial<Container>): Container => ({
+    name,
     ...engineImageFields(db, settings),
     command: ['bash', '-c', script],
-    env: [
-      { name: 'DATABASE_HOST', value: host(db, databaseNames(db).primary) },
-      { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
-      { name: 'RESULT_FILE', value: '/dev/termination-log' },
-      { name: 'HOME', value: '/tmp' },
-    ],
     terminationMessagePolicy: 'FallbackToLogsOnError',
     resources: resources(backup),
     securityContext: restrictedContainer,
-    volumeMounts: [
-      { name: 'tmp', mountPath: '/tmp' },
-      { name: 'superuser-credentials', mountPath: enginePaths.superuser, readOnly: true },
-    ],
-  }
+    ...more,
+    env: [...(more.env ?? []), { name: 'HOME', value: '/tmp' }],
+    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }, ...(more.volumeMounts ?? [])],
+  })
+  const request = (name: (typeof containerNames)[number], resultFile: string) =>
+    step(name, requestScript, {
+      env: [
+        { name: 'DATABASE_HOST', value: host(db, databaseNames(db).primary) },
+        { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
+        { name: 'RESULT_FILE', value: resultFile },
+      ],
+      volumeMounts: [{ name: 'superuser-credentials', mountPath: enginePaths.superuser, readOnly: true }],
+    })
+  const proof = proofOf(backup, db, settings)
+  if (proof === undefined) return [request(resultContainer, terminationLog)]
+  return [
+    request('dump', physicalResult),
+    ...proof.before,
+    step('verify', proof.script, {
+      env: [
+        { name: 'RESULT_PATH', value: physicalResult },
+        { name: 'SCRATCH_PATH', value: paths.scratch },
+      ],
+      volumeMounts: [{ name: 'scratch', mountPath: paths.scratch }, ...proof.mounts],
+    }),
+    step(resultContainer, `cat ${physicalResult} >${terminationLog}`, {}),
+  ]
+}
+
+const terminationLog = '/dev/termination-log'
+const physicalResult = '/tmp/result'
+
+function proofOf({ spec }: DatabaseBackup, db: Database, settings: Settings) {
+  return spec.verify ? engineOf(db).archive?.proof?.(db, settings) : undefined
 }
 
 function resources({ spec }: DatabaseBackup) {
@@ -220,26 +248,26 @@ function storeMounts({ spec }: DatabaseBackup): VolumeMount[] {
   ]
 }
 
-/** What takes its backups where they are physical. */
-function archiveOf({ spec }: DatabaseBackup, db: Database): Archive | undefined {
-  return spec.method === 'physical' ? engineOf(db).archive : undefined
-}
-
-function volumes(backup: DatabaseBackup, db: Database): Volume[] {
+function volumes(backup: DatabaseBackup, db: Database, settings: Settings): Volume[] {
   const { spec } = backup
-  const archive = archiveOf(backup, db)
-  if (archive?.requestScript !== undefined)
-    return [superuserPassword(db), { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } }]
   const claimName = spec.destination.claim?.name
   const ca = spec.destination.s3?.caSecret
   const sizeLimit = spec.workSize === undefined ? undefined : canonicalQuantity(spec.workSize)
   const onNode = sizeLimit === undefined ? {} : { sizeLimit }
   const { encryption } = spec
-  const copies = archive?.copy
+  const archive = archiveOf(backup, db)
+  if (archive?.requestScript !== undefined) {
+    const proof = proofOf(backup, db, settings)
+    return [
+      superuserPassword(db),
+      { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
+      ...(proof === undefined ? [] : [{ name: 'scratch', emptyDir: onNode }, ...proof.volumes]),
+    ]
+  }
   return [
-    copies === undefined
+    archive?.copy === undefined
       ? superuserPassword(db)
-      : secret('copy-credentials', databaseNames(db).secret, copies.passwordKey, copies.passwordKey),
+      : secret('copy-credentials', databaseNames(db).secret, archive.copy.passwordKey, archive.copy.passwordKey),
     claimName === undefined
       ? { name: 'backup', emptyDir: onNode }
       : { name: 'backup', persistentVolumeClaim: { claimName } },
@@ -261,6 +289,7 @@ function secret(name: string, secretName: string, key: string, path: string): Vo
 /** Backups reach the Database, the S3 server and the cluster's DNS; nothing reaches them. */
 export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPolicy {
   const { s3 } = backup.spec.destination
+  const isAsked = archiveOf(backup, db)?.requestScript !== undefined
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -274,7 +303,7 @@ export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPoli
           to: [{ podSelector: { matchLabels: databasePods(db) } }],
           ports: [{ port: engineOf(db).port, protocol: 'TCP' }],
         },
-        ...(s3 === undefined || archiveOf(backup, db)?.requestScript !== undefined
+        ...(s3 === undefined || (isAsked && !backup.spec.verify)
           ? []
           : [{ ports: [{ port: endpointPort(s3.endpoint), protocol: 'TCP' as const }] }]),
       ],

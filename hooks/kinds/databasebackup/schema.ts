@@ -32,7 +32,9 @@ export const spec = rule(
     verify: z
       .boolean()
       .default(false)
-      .describe('Whether each backup is read back and restored into a scratch server, which goes with its pod.'),
+      .describe(
+        'Whether each backup is restored into a scratch server, which goes with its pod: a dump after it was read back, data files with every page, table and index of them read.',
+      ),
     monitoring: z
       .object({
         alerting: z
@@ -73,7 +75,7 @@ export const status = z.object({
       name: z.string().max(400).optional().describe('File.'),
       location: z.string().max(1024).optional().describe('Where it lies.'),
       size: z.int().min(0).optional().describe('Bytes, before encryption.').meta({ format: 'int64' }),
-      durationSeconds: z.int().min(0).optional().describe('How long it took, verification included.'),
+      durationSeconds: z.int().min(0).optional().describe('How long it took; of a dump, verification included.'),
       completionTime: moment('When it was done.'),
       expires: moment('From when on the next backup may prune it.').optional(),
       encrypted: z.boolean().describe('Whether it is encrypted.'),

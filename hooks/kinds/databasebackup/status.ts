@@ -1,5 +1,5 @@
 // What a DatabaseBackup says of itself. A Job tells its result in the termination message of its last container; the
-// status keeps it when Job and pod are long gone.
+// status keeps it when Job and pod are long gone, and so does a record beside it.
 import type { ConditionInput } from '../../sdk/conditions.ts'
 import type { Context } from '../../sdk/definition.ts'
 import { isRecord } from '../../sdk/kubernetes.ts'
@@ -12,6 +12,7 @@ import { endOf, failureReason, jobOutcome, lastLine, lastMessage } from '../data
 import type { Database } from '../database/schema.ts'
 import { names } from './names.ts'
 import { containerNames, resultContainer } from './pod.ts'
+import { recorded } from './record.ts'
 import type { DatabaseBackup, DatabaseBackupStatus } from './schema.ts'
 import type { BackupChildren } from './sync.ts'
 
@@ -27,10 +28,17 @@ export function report(
 ): { status: DatabaseBackupStatus; conditions: ConditionInput[] } {
   const jobs = view.related.list(Job).sort((left, right) => (createdAt(left) < createdAt(right) ? -1 : 1))
   const before = backup.status ?? {}
-  const lastBackup = jobs.reduce((last, job) => later(last, succeeded(backup, db, job, view)), before.lastBackup)
-  const lastFailure = jobs.reduce((last, job) => laterFailure(last, failed(job, view)), before.lastFailure)
+  const written = recorded(backup, view.observed)
+  const lastBackup = jobs.reduce(
+    (last, job) => later(last, succeeded(backup, db, job, view)),
+    later(before.lastBackup, written.lastBackup),
+  )
+  const lastFailure = jobs.reduce(
+    (last, job) => laterFailure(last, failed(job, view)),
+    laterFailure(before.lastFailure, written.lastFailure),
+  )
   const verified = lastBackup?.verified === true ? lastBackup.completionTime : undefined
-  const lastVerified = [before.lastVerified, verified]
+  const lastVerified = [before.lastVerified, written.lastVerified, verified]
     .filter((time) => time !== undefined)
     .sort()
     .at(-1)

@@ -4,11 +4,11 @@ import type { Answer, Context, Hold } from '../../sdk/definition.ts'
 import { heldChild } from '../../sdk/hold.ts'
 import { dnsLabelPattern } from '../../sdk/names.ts'
 import { CronJob, Job, NetworkPolicy, ServiceAccount } from '../../sdk/resources.ts'
-import { engineOf } from '../database/engines/index.ts'
 import { databaseOf, unavailable } from '../database/reference.ts'
 import type { Database } from '../database/schema.ts'
 import { labels, names } from './names.ts'
 import { cronJob, job, networkPolicy } from './pod.ts'
+import { recordOf } from './record.ts'
 import { type DatabaseBackup, type DatabaseBackupStatus, maxNameLength } from './schema.ts'
 import { report } from './status.ts'
 
@@ -43,7 +43,7 @@ export function sync(
       tokenlessAccount({
         name: names(backup).serviceAccount,
         labels: labels(backup),
-        annotations: serviceAccount.annotations,
+        annotations: { ...serviceAccount.annotations, ...recordOf(backup, told.status) },
       }),
       networkPolicy(backup, db),
       schedule === undefined ? once : cronJob(backup, db, schedule, settings),
@@ -55,11 +55,6 @@ export function sync(
 // One repository for all physical backups of a Database: that of its archive.
 function misfit({ spec }: DatabaseBackup, db: Database): Hold['hold'] | undefined {
   if (spec.method === 'logical') return undefined
-  if (spec.verify && engineOf(db).archive?.copy === undefined) {
-    const message =
-      'spec.verify: physical backups of PostgreSQL are checked page by page while they are taken; a restore into a scratch server is of dumps, and of physical backups of MySQL'
-    return { reason: 'NotVerifiable', message }
-  }
   const { method, destination, encryption } = db.spec.backup
   const own = JSON.stringify([method, destination, encryption])
   if (own === JSON.stringify([spec.method, spec.destination, spec.encryption])) return undefined

@@ -1,7 +1,8 @@
 // The agents of replicated databases, as far as the cluster sees them: among the pods of a StatefulSet one is the primary,
 // and each says by a label what it is. A primary that is not ready any more loses the role to another that is; nobody is
-// made the primary who is not ready, and without one there is none: as with Patroni, MySQL groups and replica sets. From
-// replica sets members leave before their pods go, as the Database's configuration says.
+// made the primary who is not ready, and without one there is none: as with Patroni, MySQL groups and replica sets. When
+// there are to be fewer, as the Database's configuration says, members of replica sets leave before their pods go, and a
+// primary of Patroni's hands over to one that stays.
 import type { KubernetesObject, ObjectReference } from '../../sdk/kubernetes.ts'
 import { type Role, replicationLabel, roleLabel } from '../../sdk/roles.ts'
 import { controllerOf } from '../claim.ts'
@@ -9,14 +10,17 @@ import { referenceOf } from '../store.ts'
 import { controlled, type Loop, startLoop, type World } from './loop.ts'
 import { isReady, isTerminating, podType } from './pods.ts'
 
-/** Pods of one database whose label is to change, with their role; those from the number `members` on have none. */
+/** Pods of one database whose label is to change, with their role, when there are to be as many as `members`. */
 export function changedRoles(
   pods: readonly KubernetesObject[],
   members = Number.POSITIVE_INFINITY,
 ): ReadonlyMap<KubernetesObject, Role | null> {
-  const stay = pods.filter((pod) => ordinalOf(pod) < members)
+  const goes = (pod: KubernetesObject) => ordinalOf(pod) >= members
+  const stay = pods.filter((pod) => !(goes(pod) && pod.metadata.labels?.[replicationLabel] === 'replica-set'))
   const serving = stay.filter((pod) => isReady(pod) && !isTerminating(pod)).sort(byOrdinal)
-  const primary = serving.find((pod) => pod.metadata.labels?.[roleLabel] === 'primary') ?? serving[0]
+  const holder = serving.find((pod) => pod.metadata.labels?.[roleLabel] === 'primary')
+  const successor = holder !== undefined && goes(holder) ? serving.find((pod) => !goes(pod)) : undefined
+  const primary = successor ?? holder ?? serving[0]
   // One that stops serving keeps its label until another has the role.
   const known = primary === undefined ? [] : stay.filter((pod) => pod.metadata.labels?.[roleLabel] !== undefined)
   const roles = [...new Set([...serving, ...known])].map((pod): [KubernetesObject, Role | null] => [

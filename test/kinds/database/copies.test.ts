@@ -1,4 +1,5 @@
-// Physical backups of MySQL: what its servers get for them, what is refused, and how a Database begins with one.
+// Physical backups of MySQL: what its servers get for them, how the log is archived, what is refused, and how a Database
+// begins with one.
 import { spawnSync } from 'node:child_process'
 import type { StatefulSetSpec } from 'kubernetes-types/apps/v1.js'
 import type { PodSpec } from 'kubernetes-types/core/v1.js'
@@ -9,7 +10,6 @@ import {
   child,
   conditionOf,
   createWorld,
-  findChild,
   namespace,
   runPods,
   type Spec,
@@ -53,29 +53,51 @@ t.test('a server that is to be copied has the plug-in and an account for it, sin
     t.match(options, /^gtid_mode = ON$/m)
     t.match(accounts, "GRANT BACKUP_ADMIN ON *.* TO 'operator_hooks_backup'@'%';")
     t.ok(keysOf(world).includes('backup-password'))
-    t.equal(findChild(world, 'StatefulSet', 'orders-archiving'), undefined, 'no log is archived')
-    t.equal(conditionOf(world, 'ContinuousArchiving'), undefined)
+    const pod = podOf(world)
+    const sidecars = pod.initContainers?.filter(({ name }) => name.endsWith('-logs'))
+    t.same(
+      sidecars?.map(({ name, restartPolicy }) => [name, restartPolicy]),
+      [
+        ['close-logs', 'Always'],
+        ['upload-logs', 'Always'],
+      ],
+    )
+    const [, upload] = sidecars ?? []
+    t.match(JSON.stringify(upload?.env), /store:backups\/[^"]*\/orders\/physical\/orders-[0-9a-f]{10}"/)
+    t.notMatch(JSON.stringify(pod), /secretKeyRef":\{"name":"s3"/, 'keys are files, renewed without a restart')
+    t.equal(upload?.volumeMounts?.find(({ name }) => name === 'data')?.readOnly, true)
+    t.equal(/role 2>/.test(dataOf(world)['close-logs.sh'] ?? ''), replicas > 1, 'of a group the primary archives')
+    for (const [shell, name] of [
+      ['bash', 'close-logs.sh'],
+      ['sh', 'upload-logs.sh'],
+    ] as const) {
+      const { status, stderr } = spawnSync(shell, ['-n'], { input: dataOf(world)[name], encoding: 'utf8' })
+      t.equal(status, 0, `${name}: ${stderr}`)
+    }
+    t.match(conditionOf(world, 'ContinuousArchiving'), { status: 'Unknown' })
+    runPods(world)
+    child(world, 'StatefulSet', 'orders-archiving').status = { replicas: 1, readyReplicas: 0 }
+    settle(world)
+    t.match(conditionOf(world, 'ContinuousArchiving'), { status: 'False', reason: 'ArchivingFails' })
   }
 })
 
 t.test('who does not ask for it gets none of it, and who does restarts once', async (t) => {
   const world = made({})
-  const before = JSON.stringify(podOf(world))
   const restart = () =>
     (child(world, 'StatefulSet', 'orders').spec as StatefulSetSpec).template.metadata?.annotations?.[
       'example.com/restart-hash'
     ]
   const first = restart()
   t.notMatch(JSON.stringify(dataOf(world)), /mysql_clone|operator_hooks_backup/)
+  t.notMatch(JSON.stringify(podOf(world)), /-logs|rclone/)
   t.notOk(keysOf(world).includes('backup-password'))
   change(world, { backup: physical })
   settle(world)
   t.not(restart(), first)
-  t.equal(JSON.stringify(podOf(world)), before, 'nothing runs beside the server')
 })
 
 t.test('refused, where it cannot be', async (t) => {
-  const recovery = { source: { backup: lying } }
   const refused: [Spec, RegExp][] = [
     [
       { backup: { method: 'physical', destination: { claim: { name: 'c' } } } },
@@ -83,10 +105,6 @@ t.test('refused, where it cannot be', async (t) => {
     ],
     [{ backup: physical, parameters: { gtid_mode: 'OFF' } }, /^spec\.parameters\.gtid_mode: cannot be set/],
     [{ backup: physical, parameters: { 'skip-log-bin': 'ON' } }, /^spec\.parameters\.skip-log-bin: cannot be set/],
-    [
-      { bootstrap: { recovery: { ...recovery, targetTime: '2026-03-01T12:00:00Z' } } },
-      /^spec\.bootstrap\.recovery\.targetTime: backups of mysql are of one time each/,
-    ],
     [{ credentials: { username: 'operator_hooks_backup' } }, /^spec\.credentials\.username: must not be a name that/],
   ]
   for (const [spec, message] of refused) {
@@ -108,10 +126,11 @@ function told(world: World, container: string, state: Spec): void {
 
 t.test('the first pod fetches and restores before its server starts, once', async (t) => {
   for (const replicas of [1, 3]) {
-    const world = made({ bootstrap: { recovery: { source: { backup: lying } } }, replicas })
+    const recovery = { source: { backup: lying }, targetTime: '2026-03-01T12:00:00Z' }
+    const world = made({ bootstrap: { recovery }, replicas })
     const names = podOf(world).initContainers?.map(({ name }) => name) ?? []
-    t.same(names.slice(-3), ['fetch', 'restore', 'configuration'])
-    const [fetch, restore] = podOf(world).initContainers?.slice(-3) ?? []
+    t.same(names.slice(-4), ['fetch', 'replay', 'restore', 'configuration'])
+    const [fetch, , restore] = podOf(world).initContainers?.slice(-4) ?? []
     t.match(JSON.stringify(fetch?.env), 'store:backups/shop/old/physical')
     t.notMatch(JSON.stringify(fetch), 'secretKeyRef', 'a Secret that is missing keeps no pod from starting')
     const run = restore?.volumeMounts?.find(({ mountPath }) => mountPath === '/var/run/mysqld')
@@ -140,6 +159,17 @@ t.test('the first pod fetches and restores before its server starts, once', asyn
     told(world, 'restore', failed('VersionMismatch: the backup is of MySQL 9.1.0'))
     settle(world)
     t.match(conditionOf(world, 'Recovered'), { status: 'False', reason: 'VersionMismatch' })
+    told(world, 'replay', failed('TargetNotCovered: targetTime cannot be reached'))
+    settle(world)
+    t.match(conditionOf(world, 'Recovered'), { status: 'False', reason: 'TargetNotCovered' })
+    const annotation = () =>
+      (child(world, 'StatefulSet', 'orders').spec as StatefulSetSpec).template.metadata?.annotations?.[
+        'example.com/recovery'
+      ]
+    const first = annotation()
+    change(world, { bootstrap: { recovery: { ...recovery, targetTime: '2026-03-01T11:00:00Z' } }, replicas })
+    settle(world)
+    t.not(annotation(), first, 'what was corrected is tried by another pod')
     told(world, 'fetch', { state: { terminated: { exitCode: 0 } } })
     settle(world)
     t.match(conditionOf(world, 'Recovered'), { status: 'False', reason: 'Restoring' }, 'fetched is not restored')

@@ -1,6 +1,17 @@
 // What the hooks make of a MySQL Database with several members: what its pods are given, and what the agent is told.
 import t from 'tap'
-import { ask, change, child, conditionOf, createWorld, finish, running, settle, type World } from './world.ts'
+import {
+  ask,
+  change,
+  child,
+  conditionOf,
+  createWorld,
+  finish,
+  running,
+  type Spec,
+  settle,
+  type World,
+} from './world.ts'
 
 interface Container {
   name: string
@@ -109,4 +120,17 @@ t.test('a member of a group has the memory that it takes to be one', async (t) =
   const single = createWorld({ engine: 'mysql', version: '8.4.3', resources: small })
   settle(single)
   t.not(conditionOf(single, 'Ready')?.reason, 'TooLittleMemory', 'a single one may have less')
+})
+
+t.test('an earlier 8.0 than members can be of is refused', async (t) => {
+  const reasonOf = (spec: Spec) => {
+    const world = createWorld({ ...group, ...spec })
+    ask(world)
+    settle(world)
+    return conditionOf(world, 'Ready')
+  }
+  t.match(reasonOf({ version: '8.0.26' }), { reason: 'VersionTooOld', message: /spec\.version.*8\.0\.26.*8\.0\.27/ })
+  for (const spec of [{ version: '8.0.27' }, { version: '8.0' }, { version: '8.0.26', replicas: 1 }]) {
+    t.not(reasonOf(spec)?.reason, 'VersionTooOld', JSON.stringify(spec))
+  }
 })

@@ -17,9 +17,10 @@ import { delimiter, dirname, join } from 'node:path'
 import type { PodSpec } from 'kubernetes-types/core/v1.js'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
+import type { KubernetesObject } from '../../../hooks/sdk/kubernetes.ts'
 import { passwords, postgresFolder, startPostgres } from './server.ts'
 import { scriptsOf } from './shells.ts'
-import { change, child, createWorld, running, type Spec, settle, type World } from './world.ts'
+import { change, child, conditionOf, createWorld, namespace, running, type Spec, settle, type World } from './world.ts'
 
 const replicated = { version: '15.4', replicas: 3 }
 
@@ -43,6 +44,27 @@ t.test('the engine keeps its image, and runs what an init container brings', asy
     { mountPath: '/opt/agent', readOnly: true },
     'which it cannot change',
   )
+})
+
+t.test('to scale in, a primary that goes hands over to a member that stays', async (t) => {
+  const world = running(replicated)
+  t.same(JSON.parse(filesOf(world)['members.json'] ?? ''), { members: 3 })
+  const slice = (service: string) => world.slices[`${namespace}/${service}`] as KubernetesObject
+  const [first, others] = [slice('orders'), slice('orders-readonly')].map(({ endpoints }) => endpoints as unknown[])
+  const replicas = () => (child(world, 'StatefulSet', 'orders').spec as { replicas: number }).replicas
+  Object.assign(slice('orders'), { endpoints: others?.slice(1) })
+  Object.assign(slice('orders-readonly'), { endpoints: [...(first ?? []), ...(others?.slice(0, 1) ?? [])] })
+  change(world, { replicas: 1 })
+  settle(world)
+  t.equal(replicas(), 3)
+  t.match(conditionOf(world, 'Replicated'), { reason: 'ScalingWaits', message: /^orders-2 hands over to a member/ })
+  t.same(JSON.parse(filesOf(world)['members.json'] ?? ''), { members: 1 }, 'as it is told to')
+  Object.assign(slice('orders'), { endpoints: [] })
+  settle(world)
+  t.equal(replicas(), 3, 'nobody goes in between')
+  Object.assign(slice('orders'), { endpoints: first })
+  settle(world)
+  t.equal(replicas(), 1)
 })
 
 t.test('only Patroni has a token, which is for its own ConfigMaps and pods', async (t) => {
@@ -253,11 +275,16 @@ t.test('data of another database is put aside, and never by the first pod', asyn
     tags: { failover_priority: 99 },
   })
   t.same(readdirSync(join(root, 'one')), ['pgdata.of-system-41'])
+  const asked = () => readFileSync(join(root, 'asked'), 'utf8').trim().split('\n')
+  t.match(start('orders-1', 'one/pgdata'), { name: 'orders-1' })
+  t.equal(asked().length, 1, 'a container that begins anew in its pod does not wait for the API server')
+  start('orders-1', 'one/pgdata')
+  t.equal(asked().length, 2, 'but if it ends again')
+  rmSync(join(root, 'run/patroni/prepared'))
   t.match(start('orders-0', 'zero/pgdata'), { tags: { failover_priority: 100 } })
   t.same(readdirSync(join(root, 'zero')), ['pgdata'])
-  const [second, first] = readFileSync(join(root, 'asked'), 'utf8').split('\n')
-  t.notMatch(second, '--may-initialize')
-  t.match(first, '--may-initialize')
+  t.notMatch(asked()[0], '--may-initialize')
+  t.match(asked()[2], '--may-initialize')
 })
 
 t.test('accounts of the members are made and changed as often as it takes', withServer, async (t) => {

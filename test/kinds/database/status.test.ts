@@ -283,6 +283,40 @@ t.test('a larger size: claims grow by a Job that may do nothing else', async (t)
   )
 })
 
+t.test('volumes without room are named, with what to do', async (t) => {
+  const world = running({ replicas: 3 })
+  t.match(conditionOf(world, 'StorageFull'), { status: 'False', reason: 'RoomLeft' })
+  const fill = (...pods: string[]) => {
+    for (const name of Object.keys(world.pods)) delete world.pods[name]
+    for (const name of pods) {
+      const labels = { 'app.kubernetes.io/instance': 'orders', 'example.com/storage': 'full' }
+      world.pods[`${namespace}/${name}`] = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels } }
+    }
+    settle(world)
+  }
+  fill('orders-2')
+  t.match(conditionOf(world, 'StorageFull'), {
+    status: 'True',
+    reason: 'NoRoomLeft',
+    message: 'data-orders-2 has no room left: raise spec.storage.size above 1Gi, or make room',
+  })
+  t.match(conditionOf(world, 'Ready'), { status: 'True' }, "a replica's room is not the primary's")
+  fill('orders-2', 'orders-0')
+  t.match(conditionOf(world, 'Ready'), { status: 'False', reason: 'StorageFull', message: /^data-orders-0, .* have / })
+  runPods(world, 0)
+  settle(world)
+  t.match(conditionOf(world, 'Ready'), {
+    status: 'False',
+    reason: 'StorageFull',
+    message: /^0 of 3 replicas are ready.*; data-orders-0/,
+  })
+  runPods(world)
+  fill()
+  t.match(conditionOf(world, 'StorageFull'), { status: 'False' })
+  t.match(conditionOf(world, 'Ready'), { status: 'True' })
+  t.notOk(conditionOf(running(), 'StorageFull'), 'of a single one nobody tells')
+})
+
 t.test('a claim that is not bound yet cannot be asked to grow', async (t) => {
   const world = running()
   for (const claim of Object.values(world.claims)) claim.status = { phase: 'Pending' }

@@ -13,6 +13,8 @@ export interface World extends AnyWorld {
   quotas: Record<string, KubernetesObject>
   /** EndpointSlices of its Services, as far as they tell of members. */
   slices: Record<string, KubernetesObject>
+  /** Its pods, as far as it looks at them. */
+  pods: Record<string, KubernetesObject>
 }
 
 /** What a resource of the least size has; `spec` is laid over it. */
@@ -24,12 +26,14 @@ export function createWorld(spec: Spec = {}, name = 'orders'): World {
   const claims: World['claims'] = {}
   const quotas: World['quotas'] = {}
   const slices: World['slices'] = {}
+  const pods: World['pods'] = {}
   const related = {
     'PersistentVolumeClaim.v1': claims,
     'ResourceQuota.v1': quotas,
     'EndpointSlice.discovery.k8s.io/v1': slices,
+    'Pod.v1': pods,
   }
-  return { ...worldOf(database, name, minimal(spec)), claims, quotas, slices, related }
+  return { ...worldOf(database, name, minimal(spec)), claims, quotas, slices, pods, related }
 }
 
 /**

@@ -112,11 +112,6 @@ t.test('it goes where the Database archives to, and nowhere else', async (t) => 
     const { conditions } = response.status as { conditions: Condition[] }
     t.equal(conditions.find(({ type }) => type === 'Ready')?.reason, 'NoArchive')
   }
-  const { hold } = answerTo({ verify: true }, physical)
-  t.match(hold, {
-    reason: 'NotVerifiable',
-    message: /^spec\.verify: physical backups of PostgreSQL are checked page by page/,
-  })
 })
 
 t.test('that of MySQL copies, from a replica by preference, with an account that can do nothing else', async (t) => {
@@ -182,3 +177,36 @@ t.test('where a copy of MySQL lies is its folder', async (t) => {
     /^s3:\/\/backups\/shop\/orders\/physical\/orders-[0-9a-f]{10}\/orders_now-20260301T120000Z$/,
   )
 })
+
+t.test(
+  'with verify its pod restores what was taken, with the credentials of the store, and says so at last',
+  async (t) => {
+    const { response } = answerTo({ verify: true, workSize: '5Gi' }, physical)
+    const job = response.children.find(({ kind }) => kind === 'Job')
+    const {
+      initContainers = [],
+      containers = [],
+      volumes = [],
+    } = (job?.spec as JobSpec | undefined)?.template.spec ?? {}
+    t.same(
+      [...initContainers, ...containers].map(({ name }) => name),
+      ['dump', 'agent', 'verify', 'finish'],
+    )
+    t.same(
+      volumes.map(({ name }) => name),
+      ['superuser-credentials', 'tmp', 'scratch', 'agent', 'scripts', 'configuration', 'store'],
+    )
+    t.match(volumes.find(({ name }) => name === 'scratch')?.emptyDir, { sizeLimit: '5Gi' })
+    for (const { name, command = [] } of [...initContainers, ...containers]) {
+      if (command[0] !== 'bash') continue
+      const { status, stderr } = spawnSync('bash', ['-n'], { input: command[2], encoding: 'utf8' })
+      t.equal(status, 0, `${name}: ${stderr}`)
+    }
+    const [dump, , verify, finish] = [...initContainers, ...containers]
+    t.notOk(dump?.volumeMounts?.some(({ name }) => name === 'store'))
+    t.ok(verify?.volumeMounts?.some(({ name }) => name === 'store'))
+    t.notOk(finish?.volumeMounts?.some(({ name }) => name === 'store'))
+    const policy = response.children.find(({ kind }) => kind === 'NetworkPolicy')
+    t.match(JSON.stringify(policy), '443', 'it reaches the store')
+  },
+)

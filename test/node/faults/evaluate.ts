@@ -51,6 +51,24 @@ export function writeGap(lines: readonly Line[], from: number): number {
   return longest / 1000
 }
 
+/** How long it took others to take over, in seconds from `from` on; undefined where none did. */
+export interface Takeover {
+  /** Until another member than `primary` took a write. */
+  readonly writable: number | undefined
+  /** Until the label said that it is the primary. */
+  readonly labelled: number | undefined
+}
+
+/** `primary` is the uid of the pod that was it. */
+export function takeover(lines: readonly Line[], from: number, primary: string): Takeover {
+  const seconds = (line: Line | undefined) => (line === undefined ? undefined : (line.end - from) / 1000)
+  const later = lines.filter(({ start }) => start > from)
+  return {
+    writable: seconds(later.find(({ kind, ok, uid }) => kind === 'probe' && ok && uid !== primary)),
+    labelled: seconds(later.find(({ pods }) => pods?.some(({ uid, role }) => role === 'primary' && uid !== primary))),
+  }
+}
+
 /** Ids of rows that were acknowledged to whoever wrote them: none of them may ever be missing. */
 export function acknowledged(lines: readonly Line[]): number[] {
   return lines.flatMap(({ id, ok }) => (ok && id !== undefined ? [id] : []))

@@ -1,6 +1,15 @@
 // One fault in one world: what clients saw of it, and what the data says afterwards.
 import { setTimeout as wait } from 'node:timers/promises'
-import { acknowledged, type Line, lostRows, type Overlap, overlaps, writeGap } from './evaluate.ts'
+import {
+  acknowledged,
+  type Line,
+  lostRows,
+  type Overlap,
+  overlaps,
+  type Takeover,
+  takeover,
+  writeGap,
+} from './evaluate.ts'
 import type { Fault } from './scenarios.ts'
 import type { Member, World } from './world.ts'
 
@@ -11,6 +20,8 @@ export interface Outcome {
   readonly failing: number
   /** From the stroke until every member was well again, in seconds. */
   readonly healthy: number
+  /** When another member was the primary, for its server and for Services. */
+  readonly takeover: Takeover
   /** Rows that clients were told are written, and how many of them are gone. */
   readonly acknowledged: number
   readonly lost: number
@@ -28,6 +39,7 @@ export async function measure(world: World, fault: Fault): Promise<Outcome> {
   await world.untilHealthy(180)
   await fault.prepare?.(world)
   const mark = witness.lines.length
+  const before = await world.primary()
   const struck = Date.now()
   const release = await fault.strike(world)
   try {
@@ -46,6 +58,7 @@ export async function measure(world: World, fault: Fault): Promise<Outcome> {
     gap: writeGap(lines, struck),
     failing: failed.reduce((last, { end }) => Math.max(last, (end - struck) / 1000), 0),
     healthy: Math.max(0, (well - struck) / 1000),
+    takeover: takeover(lines, struck, before.uid),
     acknowledged: ids.length,
     lost: lostRows(lines, present).length,
     overlaps: overlaps(lines),
@@ -89,7 +102,7 @@ function errorsOf(failed: readonly Line[]): Record<string, number> {
 /** What an outcome breaks, in sentences; `factor` stretches the goals for a machine that does other work besides. */
 export function complaints(world: World, fault: Fault, outcome: Outcome, factor: number): string[] {
   const goal = fault.goals[world.engine]
-  const strict = world.synchronous || world.engine === 'mysql' || fault.neverLoses === true
+  const strict = mayLoseNothing(world, fault)
   return [
     ...(goal !== undefined && !(outcome.gap <= goal * factor)
       ? [`nothing could be written for ${outcome.gap} s; the goal is ${goal} s, and ${goal * factor} s are let pass`]
@@ -98,4 +111,9 @@ export function complaints(world: World, fault: Fault, outcome: Outcome, factor:
     ...outcome.overlaps.slice(0, 3).map(({ member, meanwhile }) => `${member} took a write while ${meanwhile} did`),
     ...outcome.diverged,
   ]
+}
+
+/** Where a primary waits for others before it acknowledges a row, and where it hands over in good order. */
+export function mayLoseNothing({ engine, synchronous }: Pick<World, 'engine' | 'synchronous'>, fault: Fault): boolean {
+  return synchronous || engine === 'mysql' || fault.neverLoses === true
 }

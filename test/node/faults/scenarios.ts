@@ -1,6 +1,7 @@
 // What can befall a database, each told once for every engine: what strikes, how long it lasts, how it is taken back,
 // and how long clients may be unable to write. The goals are of a quiet machine; docs/benchmarks.md has the figures.
 import { setTimeout as wait } from 'node:timers/promises'
+import { conditionOf } from '../../scenarios/database.ts'
 import type { EngineName, Member, World } from './world.ts'
 
 export interface Fault {
@@ -187,7 +188,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'disk-full',
-    title: 'all volumes full for 40 s',
+    title: 'all volumes full for half a minute',
     goals: {},
     volumes: { postgresql: 400, mysql: 900 },
     async strike(world) {
@@ -209,7 +210,7 @@ export const faults: readonly Fault[] = [
         )
         .catch(() => undefined)
       await untilToldOfFullDisk(world)
-      await wait(30_000)
+      await wait(20_000)
     },
   },
 ]
@@ -228,8 +229,19 @@ const gluttony: Record<EngineName, string> = {
   mysql: `timeout 20 bash /scripts/client.sh --execute="CREATE TABLE IF NOT EXISTS app.gluttony (id bigint AUTO_INCREMENT PRIMARY KEY, text longtext); INSERT INTO app.gluttony (text) VALUES (repeat('x', 10000000)); INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony; INSERT INTO app.gluttony (text) SELECT text FROM app.gluttony"`,
 }
 
-/** Somebody who looks for the reason finds it in a log. */
+/** The Database says which volumes are full, and whoever looks for the reason of an error finds it in a log. */
 async function untilToldOfFullDisk(world: World): Promise<void> {
+  await world.cluster.until(
+    'the Database says that the volumes are full',
+    async () => {
+      const object = await world.cluster.get(world.reference)
+      const [full, ready] = ['StorageFull', 'Ready'].map((type) => conditionOf(object, type))
+      const named = (await world.pods()).every(({ name }) => String(full?.message).includes(`data-${name}`))
+      if (full?.status === 'True' && named && ready?.reason === 'StorageFull') return true
+      throw new Error(`StorageFull is ${full?.status}: ${full?.message}; Ready is ${ready?.status}: ${ready?.message}`)
+    },
+    60,
+  )
   await world.cluster.until(
     'a log says that the disk is full',
     async () => {

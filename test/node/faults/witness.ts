@@ -1,9 +1,11 @@
 // The witness in its pod, and its lines as they come: test/node/go/witness says what it does.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { KubernetesObject } from '../../../hooks/sdk/kubernetes.ts'
+import { at } from '../../scenarios/database.ts'
 import type { NodeCluster } from '../cluster.ts'
 import { ownImages } from '../images.ts'
+import { podLogs } from '../node.ts'
 import { healthWatch, type Line } from './evaluate.ts'
 
 export interface Witness {
@@ -15,7 +17,7 @@ export interface Witness {
   /** The ids of its rows from `from` on that the server `host` holds. */
   rows(host: string, from: number): Promise<number[]>
   /** Stops listening; its pod goes with the namespace. */
-  close(): void
+  close(): Promise<void>
 }
 
 export interface WitnessOptions {
@@ -32,28 +34,21 @@ export async function startWitness(cluster: NodeCluster, options: WitnessOptions
   const { namespace, engine, members } = options
   for (const object of objects(options)) await cluster.apply(object)
   await cluster.kubectl(`--namespace=${namespace}`, 'wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s')
+  const place = await cluster.get({ apiVersion: 'v1', kind: 'Pod', namespace, name })
+  const node = cluster.nodes.find((one) => one.name === at(place, 'spec', 'nodeName'))
+  if (node === undefined) throw new Error('the witness is on no node')
+  const log = `${podLogs}/${namespace}_${name}_${place?.metadata.uid}/${name}/0.log`
   const lines: Line[] = []
   const health = healthWatch(engine, members)
-  let child: ChildProcess | undefined
-  let closed = false
-  const listen = () => {
-    // Kubelets end, and come back: what was told meanwhile is read then, from the pod's log.
-    const since =
-      lines.length === 0 ? [] : [`--since=${Math.ceil((Date.now() - (lines.at(-1)?.end ?? 0)) / 1000) + 5}s`]
-    const command = ['logs', '--follow', ...since, `--namespace=${namespace}`, name]
-    const one = spawn(cluster.controlPlane.kubectl, command, { stdio: ['ignore', 'pipe', 'ignore'] })
-    child = one
-    createInterface({ input: one.stdout }).on('line', (text) => {
-      const line = parse(text)
-      if (line === undefined || line.n <= (lines.at(-1)?.n ?? 0)) return
-      lines.push(line)
-      health.take(line)
-    })
-    one.on('close', () => {
-      if (!closed) setTimeout(listen, 1000)
-    })
-  }
-  listen()
+  // From the node's own files: its kubelet, by which kubectl reads them, is among what is killed.
+  const [command = '', ...args] = node.inside('tail', '--lines=+1', '--follow=name', '--retry', log)
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line = parse(text)
+    if (line === undefined) return
+    lines.push(line)
+    health.take(line)
+  })
   const witness: Witness = {
     lines,
     healthySince: health.since,
@@ -71,27 +66,25 @@ export async function startWitness(cluster: NodeCluster, options: WitnessOptions
       )
       return output.split('\n').filter(Boolean).map(Number)
     },
-    close() {
-      closed = true
-      child?.kill()
+    async close() {
+      child.kill()
+      // What entered the node does not end with what let it in.
+      await node.run('pkill', '--full', log).catch(() => undefined)
     },
   }
   try {
     await cluster.until('the witness writes', async () => lines.some(({ kind, ok }) => kind === 'write' && ok), 60)
   } catch (error) {
-    witness.close()
+    await witness.close()
     throw error
   }
   return witness
 }
 
+/** Of a line as containerd writes it: time, stream and whether it is whole, then what the container said. */
 function parse(text: string): Line | undefined {
-  try {
-    return JSON.parse(text) as Line
-  } catch {
-    // The rest of a line at which the kubelet began or ended.
-    return undefined
-  }
+  const start = text.indexOf(' stdout F ')
+  return start < 0 ? undefined : (JSON.parse(text.slice(start + ' stdout F '.length)) as Line)
 }
 
 function objects({ namespace, database, engine }: WitnessOptions): KubernetesObject[] {

@@ -182,7 +182,7 @@ function worldOf(given: Given): World {
         if (condition?.status === 'True' && settled) ready ??= Date.now()
         else ready = undefined
         const since = witness.healthySince()
-        // Where the kubelet of its node is away, the witness is not heard, and what it said last says nothing about now.
+        // What it said last says nothing about now.
         const heard = Date.now() - (witness.lines.at(-1)?.end ?? 0) < silenceMs
         if (heard && since !== undefined && ready !== undefined) {
           const began = Math.max(since, ready)
@@ -196,7 +196,7 @@ function worldOf(given: Given): World {
       throw new Error(`not well again after ${seconds} s: ${complaint}\n${await kubectl('get', 'pods', '-owide')}`)
     },
     async close() {
-      witness.close()
+      await witness.close()
       await kubectl('delete', 'database', name, '--ignore-not-found', '--timeout=120s')
       await cluster.kubectl('delete', 'namespace', namespace, '--timeout=120s')
       await volumes?.remove()

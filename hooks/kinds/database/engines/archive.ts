@@ -31,6 +31,19 @@ interface Watch {
   question(folder: string): string
 }
 
+/** What the pod of a backup needs to restore it into a scratch server of its own. */
+export interface Proof {
+  /** Before it, in this order. */
+  before: Container[]
+  /**
+   * Bash: restores what $RESULT_PATH names into $SCRATCH_PATH, reads it, and says there that it is verified. Credentials of
+   * the store are where the engine's own pods have them.
+   */
+  script: string
+  mounts: VolumeMount[]
+  volumes: Volume[]
+}
+
 /** The facts of an engine's archive. */
 export interface Archive {
   /** Under which name the backups of this Database lie in the repository: another Database of its name has another. */
@@ -53,8 +66,12 @@ export interface Archive {
   /** Before the engine, in this order. */
   initContainers(db: Database, settings: Settings, site: ArchiveSite): Container[]
   volumes(db: Database, hasAgent: boolean): Volume[]
+  /** Of the pods, beside the others. */
+  annotations?(db: Database): Readonly<Record<string, string>>
   /** Of the engine's container. */
   mounts(db: Database, hasAgent: boolean): VolumeMount[]
+  /** How a backup that a sidecar took is verified. */
+  proof?(db: Database, settings: Settings): Proof
 }
 
 type Destination = Database['spec']['backup']['destination']

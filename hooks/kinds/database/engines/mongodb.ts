@@ -1,6 +1,6 @@
 // MongoDB in the official image: https://hub.docker.com/_/mongo and https://www.mongodb.com/docs/manual/
 import { type Engine, monitor, paths } from './engine.ts'
-import { configurationOf, configurationPath, layCertificates, port } from './mongodb/configuration.ts'
+import { configurationOf, configurationPath, layCertificates, port, volumePath } from './mongodb/configuration.ts'
 import { replicaSet } from './mongodb/replicaset.ts'
 import { accountsScript, reloadScript, shell } from './mongodb/scripts.ts'
 
@@ -16,7 +16,7 @@ export const mongodb: Engine = {
   // https://www.mongodb.com/docs/manual/reference/versioning/: 7.0 and 8.0 are series, so are 8.1, 8.2 …
   seriesLength: () => 2,
   mayDowngrade: () => true,
-  dataPath: () => '/data/db',
+  dataPath: () => volumePath,
   configurationPath,
   scratch: [],
   command(db) {

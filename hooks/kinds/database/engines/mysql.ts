@@ -2,7 +2,7 @@
 import { type Engine, monitor, paths } from './engine.ts'
 import { accountsScript } from './mysql/accounts.ts'
 import { clones } from './mysql/archive.ts'
-import { configurationOf, configurationPath, port, runFolder, socket } from './mysql/configuration.ts'
+import { configurationOf, configurationPath, port, runFolder, socket, volumePath } from './mysql/configuration.ts'
 import { groupReplication } from './mysql/replication.ts'
 
 export const mysql: Engine = {
@@ -21,7 +21,7 @@ export const mysql: Engine = {
   seriesLength: (version) => (Number(version.split('.')[0]) >= 9 ? 1 : 2),
   // https://dev.mysql.com/doc/refman/8.4/en/downgrading.html: in place only within an LTS series.
   mayDowngrade: (version) => version.startsWith('8.4.'),
-  dataPath: () => '/var/lib/mysql',
+  dataPath: () => volumePath,
   configurationPath,
   scratch: [{ name: 'run', mountPath: runFolder }],
   command: () => ({ args: ['mysqld'] }),

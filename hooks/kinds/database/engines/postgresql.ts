@@ -6,14 +6,15 @@ import {
   configurationPath,
   dataDirectory,
   hostBasedAuthentication,
-  majorOf,
   needsRestart,
   port,
   render,
   settingsOf,
   socketPath,
+  volumePath,
 } from './postgresql/parameters.ts'
 import { patroni } from './postgresql/patroni.ts'
+import { releaseRoles } from './postgresql/restore-scripts.ts'
 
 export const postgresql: Engine = {
   title: 'PostgreSQL',
@@ -27,8 +28,7 @@ export const postgresql: Engine = {
   startSeconds: 3600,
   seriesLength: () => 1,
   mayDowngrade: () => true,
-  // From 18 on the volume of the image is one level up, so that pg_upgrade --link can work within it.
-  dataPath: (version) => (majorOf(version) >= 18 ? '/var/lib/postgresql' : '/var/lib/postgresql/data'),
+  dataPath: volumePath,
   configurationPath,
   scratch: [
     { name: 'run', mountPath: socketPath },
@@ -156,6 +156,9 @@ awk -v own=' ${ownRoles(db).join(' ')} ' '
   /^ALTER ROLE .* WITH / { name = $3; gsub(/"/, "", name); if (index(own, " " name " ")) next }
   { print }' "$work/dump/globals.sql" >"$work/globals.sql"
 ask --set=VERBOSITY=terse --file="$work/globals.sql" >/dev/null
+ask <<'SQL'
+${releaseRoles}
+SQL
 while IFS=$'\t' read -r oid database; do
   if [ "$database" = postgres ]; then
     pg_restore --exit-on-error --clean --if-exists --dbname=postgres "$work/dump/$oid.dump"

@@ -5,6 +5,9 @@ import type { PolicyRule } from '../../../sdk/resources.ts'
 import type { Database } from '../schema.ts'
 import type { Configuration, Members, OwnedParameter } from './engine.ts'
 
+/** File of the configuration that tells members how many of them there are to be: `{"members": 3}`. */
+export const membersFile = 'members.json'
+
 /** The facts of an engine's replication. Where a field is absent, a member is as a single database is. */
 export interface Replication {
   /** By what, as the pods' label `example.com/replication` says: patroni, group-replication, replica-set. */
@@ -46,8 +49,14 @@ export interface Replication {
   mounts?(db: Database): VolumeMount[]
   /** In place of the engine's. */
   readonly stopSeconds?: number
-  /** Whether members leave before their pods go: those that stay would wait for the votes of others that are gone. */
-  readonly leavesFirst?: boolean
+  /**
+   * What members do before their pods go, when there are to be fewer. They read how many in `membersFile`. `leave`: each
+   * gives its vote and its role up, or those that stay would wait for votes of others that are gone. `hand over`: the
+   * primary, where it goes, makes one that stays the primary; left to themselves, others that go might take over, or none.
+   */
+  readonly beforeScalingIn?: 'leave' | 'hand over'
+  /** How long a member has to be ready before the next one is replaced: until the others count on it. 0 unless told. */
+  readonly settleSeconds?: number
   /** For clients that ask the members themselves who the primary is. */
   members?(db: Database): Members
   /** What the pods' ServiceAccount may do in its namespace. Its token reaches the containers that mount `tokenVolume`. */

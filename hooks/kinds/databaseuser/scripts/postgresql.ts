@@ -1,6 +1,7 @@
 // A user of PostgreSQL: a role that holds the privileges, and logins that are members of it, or the role itself.
 // https://www.postgresql.org/docs/current/user-manag.html
 import { operator } from '../../database/engines/engine.ts'
+import { recovered } from '../../database/engines/postgresql/restore-scripts.ts'
 import { paths, type Scripts, variable } from './script.ts'
 
 // Backquotes are psql's: it sets the variable to what the command prints. format() with %I and %L quotes what becomes
@@ -70,6 +71,14 @@ DECLARE${header}
 BEGIN
   -- Two Jobs at a time would stumble over each other.
   PERFORM pg_advisory_xact_lock(hashtext('operator-hooks'));
+  -- What a recovery brought, with all its logins: whoever made it may be gone for ever.
+  FOR one IN
+    SELECT r.rolname FROM pg_roles r, pg_roles b
+     WHERE b.rolname = base AND shobj_description(b.oid, 'pg_authid') LIKE '%${recovered}'
+       AND shobj_description(r.oid, 'pg_authid') = shobj_description(b.oid, 'pg_authid')
+  LOOP
+    EXECUTE format('COMMENT ON ROLE %I IS %L', one, mark);
+  END LOOP;
   names := array(SELECT DISTINCT name FROM unnest(logins || base) AS name ORDER BY name);
   FOREACH one IN ARRAY names LOOP
     SELECT r.*, shobj_description(r.oid, 'pg_authid') AS made_by INTO known FROM pg_roles r WHERE rolname = one;

@@ -4,6 +4,8 @@ import { type Configuration, paths } from '../engine.ts'
 
 export const port = 27017
 export const configurationPath = '/etc/mongo'
+/** Where the volume is mounted. */
+export const volumePath = '/data/db'
 const pemFile = '/tmp/tls.pem'
 const authoritiesFile = '/tmp/tls-authorities.pem'
 

@@ -6,14 +6,14 @@ import type { Settings } from '../../../../sdk/definition.ts'
 import { suiteImage } from '../../../../sdk/images.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { quantityToNumber } from '../../../../sdk/quantity.ts'
-import { host, names } from '../../names.ts'
+import { dataVolume, host, names } from '../../names.ts'
 import { isFilling } from '../../recovery/pending.ts'
 import { helperResources, volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
 import { mebibytes, paths } from '../engine.ts'
-import type { Replication } from '../replication.ts'
-import { configurationOf, configurationPath, layCertificates, port } from './configuration.ts'
+import { membersFile, type Replication } from '../replication.ts'
+import { configurationOf, configurationPath, layCertificates, port, volumePath } from './configuration.ts'
 import { accountsScript, reloadScript } from './scripts.ts'
 
 /** Of a replica set, if all are to vote: https://www.mongodb.com/docs/manual/reference/limits/ */
@@ -24,8 +24,6 @@ const probePort = 27080
 
 /** Key of the Secret with the key by which members know one another, and where mongod reads it. */
 const keyFile = { key: 'keyfile', path: '/tmp/keyfile' } as const
-
-const membersFile = 'members.json'
 
 /** Written by the agent: what the member is. */
 const roleFile = '/tmp/role'
@@ -71,7 +69,7 @@ ${reloadScript(db)}`,
     readinessProbe: ask('/ready', { periodSeconds: 2, failureThreshold: 2 }),
     livenessProbe: ask('/alive', { periodSeconds: 20, failureThreshold: 6 }),
   }),
-  leavesFirst: true,
+  beforeScalingIn: 'leave',
   members: (db) => ({ hosts: memberHosts(db), set: setName(db) }),
   rules: (db) => [
     {
@@ -148,6 +146,7 @@ function agent(db: Database, settings: Settings): Container {
     env: [
       { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
+      { name: 'DATA_FOLDER', value: volumePath },
       { name: 'REPLICA_SET', value: setName(db) },
       { name: 'SERVER_ADDRESS', value: `127.0.0.1:${port}` },
       { name: 'MEMBER_ADDRESS', value: memberAddress(db) },
@@ -164,6 +163,8 @@ function agent(db: Database, settings: Settings): Container {
       { name: 'configuration', mountPath: configurationPath, readOnly: true },
       { name: 'superuser-credentials', mountPath: paths.superuser, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
+      // To see how much room it has.
+      { name: dataVolume, mountPath: volumePath, readOnly: true },
       tokenMount,
     ],
   }

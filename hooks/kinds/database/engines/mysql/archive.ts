@@ -1,6 +1,6 @@
 // Physical backups of MySQL by its clone plug-in: the pod of a backup copies the data files of a replica or of the primary,
 // two sidecars archive the binary logs, and the first pod of a Database begins with such a copy and such logs. Why this way is in
-// docs/decisions/0040-physical-backups-by-clone.md.
+// docs/decisions/0041-physical-backups-by-clone.md.
 import type { Container, EnvVar, VolumeMount } from 'kubernetes-types/core/v1.js'
 import { prefixedImage, suiteImage } from '../../../../sdk/images.ts'
 import { shortHash } from '../../../../sdk/names.ts'
@@ -15,7 +15,7 @@ import { monitor, paths } from '../engine.ts'
 import { runFolder } from './configuration.ts'
 import { copyAccount, copyScript, isCopied, verifyCopyScript } from './copy-scripts.ts'
 import { closeScript, logPath, storePath, uploadScript, watchQuestion } from './log-scripts.ts'
-import { fetchScripts, restoreScripts, sourcePath, workFolder } from './restore-scripts.ts'
+import { fetchScripts, recoveryId, restoreScripts, sourcePath, workFolder } from './restore-scripts.ts'
 
 export const clones: Archive = {
   stanza: (db) => `${db.metadata.name}-${shortHash(db.metadata.uid)}`,
@@ -113,6 +113,9 @@ export const clones: Archive = {
     ]
   },
   mounts: () => [],
+  // A container that has done its part is not run again in the same pod: another recovery takes another pod.
+  annotations: (db): Record<string, string> =>
+    physicalSource(db) === undefined ? {} : { 'example.com/recovery': recoveryId(db) },
 }
 
 function physicalSource(db: Database) {

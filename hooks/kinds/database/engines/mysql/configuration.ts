@@ -8,7 +8,9 @@ export const port = 3306
 export const runFolder = '/var/run/mysqld'
 export const socket = `${runFolder}/mysqld.sock`
 export const configurationPath = '/etc/mysql/conf.d'
-export const dataFolder = '/var/lib/mysql/data'
+/** Where the volume is mounted, and the folder of it that the data is in. */
+export const volumePath = '/var/lib/mysql'
+export const dataFolder = `${volumePath}/data`
 
 /** What is set for this much memory; `group` is what members of one have to agree on, and nobody may set otherwise. */
 export function configurationOf(

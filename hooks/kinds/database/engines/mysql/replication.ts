@@ -6,7 +6,7 @@ import type { Container, Probe } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../../../sdk/definition.ts'
 import { suiteImage } from '../../../../sdk/images.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
-import { host, names } from '../../names.ts'
+import { dataVolume, host, names } from '../../names.ts'
 import { isFilling } from '../../recovery/pending.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
@@ -14,7 +14,7 @@ import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, paths } from '../engine.ts'
 import type { Replication } from '../replication.ts'
 import { accountsScript } from './accounts.ts'
-import { configurationOf, configurationPath, dataFolder, port, runFolder, socket } from './configuration.ts'
+import { configurationOf, configurationPath, dataFolder, port, runFolder, socket, volumePath } from './configuration.ts'
 
 /** Of a group; https://dev.mysql.com/doc/refman/8.4/en/group-replication-limitations.html */
 const maxMembers = 9
@@ -24,6 +24,9 @@ const recovery = { username: 'replication', key: 'replication-password' } as con
 
 /** Written by the agent: what the member is. What is to be done on the primary alone looks there. */
 const roleFile = `${runFolder}/role`
+
+/** By it the server that is told to end asks its agent, who answers with the same and `.done`. */
+const leaveFile = `${runFolder}/leave`
 
 export const groupReplication: Replication = {
   name: 'group-replication',
@@ -163,8 +166,10 @@ function agent(settings: Settings): Container {
       { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
       { name: 'AGENT_FILE', value: `${configurationPath}/agent.json` },
+      { name: 'DATA_FOLDER', value: volumePath },
       { name: 'MYSQL_SOCKET', value: socket },
       { name: 'ROLE_FILE', value: roleFile },
+      { name: 'LEAVE_FILE', value: leaveFile },
       { name: 'SUPERUSER_PASSWORD_FILES', value: passwordFiles.join(':') },
       { name: 'REPLICATION_PASSWORD_FILE', value: `${paths.superuser}/${recovery.key}` },
     ],
@@ -174,6 +179,8 @@ function agent(settings: Settings): Container {
       { name: 'configuration', mountPath: configurationPath, readOnly: true },
       { name: 'superuser-credentials', mountPath: paths.superuser, readOnly: true },
       { name: 'run', mountPath: runFolder },
+      // To see how much room it has.
+      { name: dataVolume, mountPath: volumePath, readOnly: true },
       tokenMount,
     ],
   }
@@ -182,8 +189,8 @@ function agent(settings: Settings): Container {
 const passwordFiles = ['superuser-password', 'superuser-password-previous'].map((key) => `${paths.superuser}/${key}`)
 
 // What is being committed when a server leaves its group waits for an answer that does not come: with clients that write,
-// MySQL 9.7.4 took 51 s to end. So another takes over before, which also lets clients write again a second after the pod
-// was told to end; a last member only stops taking writes.
+// MySQL 9.7.4 took 51 s to end. So the agent has another take over before, which also lets clients write again a second
+// after the pod was told to end; a last member only stops taking writes. Without an answer of the agent it ends as it is.
 //
 // MySQL ends with status 16 where it wants to be started again: after a clone of another member's data, which takes the
 // place of its own. It does so only when it knows that it has a parent to do it.
@@ -198,15 +205,13 @@ flags=(
   "--loose-group-replication-local-address=${name}:${port}"
 )
 pid=''
-client() { timeout "$1" bash ${paths.scripts}/client.sh --execute="$2"; }
+rm -f ${leaveFile} ${leaveFile}.done
 leave() {
-  members=performance_schema.replication_group_members
-  if [ "$(client 5 "SELECT MEMBER_ROLE FROM $members WHERE MEMBER_ID = @@server_uuid")" = PRIMARY ]; then
-    next=$(client 5 "SELECT MEMBER_ID FROM $members WHERE MEMBER_STATE = 'ONLINE' AND MEMBER_ID <> @@server_uuid ORDER BY MEMBER_HOST LIMIT 1")
-    if [ -z "$next" ] || ! client 20 "SELECT group_replication_set_as_primary('$next', 2)"; then
-      client 10 'SET GLOBAL super_read_only = ON'
-    fi
-  fi
+  : >${leaveFile}
+  for ((tries = 0; tries < 250; tries++)); do
+    if [ -e ${leaveFile}.done ]; then break; fi
+    sleep 0.1
+  done
   kill -TERM "$pid"
 }
 trap 'leave || kill -TERM "$pid" || true' TERM INT

@@ -26,14 +26,18 @@ export function fetchScripts(db: Database): Record<string, string> {
   return { 'fetch.sh': isRecovering(db) ? fetchScript(db) : 'exit 0\n' }
 }
 
-function prologue(db: Database): string {
+/** Another recovery has another. */
+export function recoveryId(db: Database): string {
   const { source, backupName = '', targetTime = '' } = sourceOfSpec(db)
-  const id = shortHash(JSON.stringify([db.metadata.uid, source, backupName, targetTime]))
+  return shortHash(JSON.stringify([db.metadata.uid, source, backupName, targetTime]))
+}
+
+function prologue(db: Database): string {
   return `
 RESULT_FILE=/dev/termination-log
 work=${workFolder}
 state=${folder}/.recovery-${shortHash(db.metadata.uid)}
-id=${id}
+id=${recoveryId(db)}
 fail() { printf '%s: %s' "$1" "$2" >"$RESULT_FILE"; echo "$2" >&2; exit 1; }
 last() { grep -v '^[[:space:]]*$' "$1" | tail -n 1 | sed -E 's/(RequestID|HostID): [^,]*, ?//g' | cut -c 1-300; }
 trap 'exit 143' TERM
@@ -99,6 +103,15 @@ done <"$work/found"
 if [ "$(cat "$work/name" 2>/dev/null)" != "$name" ]; then rm -rf "$work/copy"; fi
 echo "$name" >"$work/name"
 rclone copy "$remote$name" "$work/copy" 2>"$work/error" || ${notFetched('$name')}
+count=0 bytes=0
+find "$work/copy" -name '*.gz' >"$work/files"
+while IFS= read -r file; do
+  gzip -t "$file" 2>/dev/null || { rm -rf "$work/copy"; fail BackupCorrupt "$name cannot be read to its end: $(basename "$file")"; }
+  count=$((count + 1)) bytes=$((bytes + $(stat -c %s "$file")))
+done <"$work/files"
+files=$(sed -n 's/^files=//p' "$work/copy/manifest")
+[ "$count" = "$files" ] || { rm -rf "$work/copy"; fail BackupCorrupt "$name is not whole: of its $files files $count are there"; }
+echo "$bytes" >"$work/bytes"
 echo "fetched $name"
 ${
   backupName !== '' && targetTime === ''
@@ -138,7 +151,7 @@ if [ -s "$work/replay" ] && grep -q '^log=' "$work/replay"; then
   while IFS= read -r log; do
     number=$((number + 1))
     file=$work/relay/relay.$(printf '%06d' $number)
-    mv "$work/binlogs/$log" "$file"
+    ln "$work/binlogs/$log" "$file"
     echo "$file" >>"$work/relay/relay.index"
   done < <(sed -n 's/^log=//p' "$work/replay")
   all=$(sed -n 's/^all=//p' "$work/replay")
@@ -181,30 +194,19 @@ if [ "$(head -n 1 "$state" 2>/dev/null)" = "done $id" ]; then tail -n 1 "$state"
 path=$(cat "$work/name")
 name=${'$'}{path##*/}
 copy=$work/copy
-data=$work/data
-version=$(sed -n 's/^version=//p' "$copy/manifest")
+version=$(sed -n 's/^version=//p' "$work/manifest")
 own=$(mysqld --version | grep -o -E '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)
 # Within a series, and never back: https://dev.mysql.com/doc/refman/8.4/en/upgrade-paths.html
 series() { case $1 in 8.*) cut -d . -f 1-2 <<<"$1" ;; *) cut -d . -f 1 <<<"$1" ;; esac; }
 if [ "$(series "$version")" != "$(series "$own")" ] || [ "$(printf '%s\n' "$version" "$own" | sort -V | tail -n 1)" != "$own" ]; then
   fail VersionMismatch "the backup is of MySQL $version, which $own cannot read: set spec.version to $version or a later one of its series"
 fi
-# What is broken is fetched anew.
-unpack() (
-  set -e
+# Where an attempt before came to an end, this one goes on.
+if [ -d "$copy" ]; then
   ${unpackScript.trim()}
-)
-bytes=$(cat "$copy"/**/*.gz | wc -c)
-rm -rf "$data"
-status=0
-unpack 2>/tmp/error || status=$?
-if [ $status -ne 0 ]; then
-  cat /tmp/error >&2
-  rm -rf "$copy" "$data"
-  fail BackupCorrupt "$name is not whole: $(last /tmp/error)"
+  rm -rf ${dataFolder} "$copy/manifest"
+  mv "$copy" ${dataFolder}
 fi
-rm -rf ${dataFolder}
-mv "$data" ${dataFolder}
 ended() { kill -0 "$server" 2>/dev/null && return 1; cat /tmp/server.err >&2; fail RestoreFailed "the server ended: $(grep -F '[ERROR]' /tmp/server.err | tail -n 1 | sed 's/.*\[ERROR\] *//' | cut -c 1-300)"; }
 quiet=(--skip-networking --skip-log-bin --skip-replica-start --event-scheduler=OFF --innodb-buffer-pool-size=128M --log-error=/tmp/server.err --init-file=/tmp/init.sql)
 server=''
@@ -242,9 +244,10 @@ bash ${paths.scripts}/accounts.sh
 ask --execute='SHUTDOWN'
 wait $server
 seconds=$(($(date +%s) - $(cat "$state.began")))
-rm -rf "$work" "$state.began"
-printf 'done %s\n{"name":"%s","bytes":%d,"seconds":%d}\n' "$id" "$name" "$bytes" "$seconds" >"$state"
+rm -f "$state.began"
+printf 'done %s\n{"name":"%s","bytes":%d,"seconds":%d}\n' "$id" "$name" "$(cat "$work/bytes")" "$seconds" >"$state"
 sync
+rm -rf "$work"
 tail -n 1 "$state" >"$RESULT_FILE"
 `
 }

@@ -15,6 +15,7 @@ import { agentSidecarScript, archiveScript, requestScript } from './archive-scri
 import { agentPath } from './member-scripts.ts'
 import { dataDirectory, port, socketPath } from './parameters.ts'
 import { restoreScripts, sourcePath } from './restore-scripts.ts'
+import { proof } from './verification.ts'
 
 type Destination = NonNullable<Database['spec']['backup']['destination']>
 type Encryption = Database['spec']['backup']['encryption']
@@ -33,9 +34,14 @@ export const pgBackRest: Archive = {
       { name: 'PGCONNECT_TIMEOUT', value: '5' },
     ],
     // https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ARCHIVER-VIEW
+    // A command that fails only does so after pgBackRest has tried for minutes, so that a segment that waits is looked for as well.
     question: (folder) => `PGPASSWORD=$(cat ${folder}/${monitor.key})
 export PGPASSWORD
-why=$(psql --no-psqlrc --quiet --tuples-only --no-align --command="SELECT 'the segment ' || last_failed_wal || ' could not be archived' FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, '-infinity')") || exit 1
+why=$(psql --no-psqlrc --quiet --tuples-only --no-align --command="
+SELECT 'the segment ' || last_failed_wal || ' could not be archived' FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, '-infinity')
+UNION ALL
+(SELECT 'the segment ' || replace(name, '.ready', '') || ' waits to be archived since ' || modification FROM pg_ls_archive_statusdir()
+WHERE name LIKE '%.ready' AND modification < now() - interval '1 minute' ORDER BY modification LIMIT 1)") || exit 1
 [ -z "$why" ] || { echo "$why"; exit 1; }`,
   },
   ownedParameters: /^(archive_(mode|command|library|timeout)|wal_level)$/i,
@@ -96,6 +102,15 @@ why=$(psql --no-psqlrc --quiet --tuples-only --no-align --command="SELECT 'the s
     ...(hasAgent || !archives(db) ? [] : [{ ...agentMount, readOnly: true }]),
     ...(archives(db) ? [storeMount] : []),
   ],
+  proof(db, settings) {
+    const { mounts, volumes, ...more } = proof(db, settings)
+    const { destination, encryption } = db.spec.backup
+    return {
+      ...more,
+      mounts: [...mounts, storeMount],
+      volumes: [...volumes, storeVolume('store', destination, encryption)],
+    }
+  },
 }
 
 function isUsed(db: Database): boolean {

@@ -1,6 +1,7 @@
 // What runs in the pods of a replicated PostgreSQL beside Patroni itself. Bash is in the official images of both
 // distributions.
 import { paths } from '../engine.ts'
+import { membersFile } from '../replication.ts'
 import { configurationPath } from './parameters.ts'
 
 /** Where the init container puts the agent: what is in its `bin` finds the rest by itself. */
@@ -8,11 +9,21 @@ export const agentPath = '/opt/agent'
 /** In memory: Patroni's configuration, and the password file that it writes. */
 export const runPath = '/run/patroni'
 
+/** What the agent's `services` looks after: deploy/postgresql-agent/services.py. */
+interface Watched {
+  /** By this label, and the selector, Services find members. */
+  readonly label: string
+  readonly selector: string
+  /** The label by which a pod says that its volume is full, and where that is mounted. */
+  readonly storage: string
+  readonly volume: string
+}
+
 /**
  * Starts a member. Only the first pod, and one that was a member before, may begin a database: the others' volumes may
- * be empty, or hold what they were before there was replication. By `label` and `selector` Services find members.
+ * be empty, or hold what they were before there was replication.
  */
-export const startScript = ({ label, selector }: { label: string; selector: string }): string => `
+export const startScript = ({ label, selector, storage, volume }: Watched): string => `
 export LC_ALL=C
 ordinal=\${POD_NAME##*-}
 case $POD_IP in
@@ -31,9 +42,18 @@ postgresql: {connect_address: "$address:5432"}
 tags: {failover_priority: $((100 - ordinal))}
 END
 
+# A primary that crashed is to be back soon, and what is asked here was asked when its pod began. Once: should it end
+# again, it may be that something has changed.
+prepared=${runPath}/prepared
 may=()
 if [ "$ordinal" = 0 ] || [ -e "$PGDATA/patroni.dynamic.json" ]; then may=(--may-initialize); fi
-system=$(${agentPath}/bin/member "\${may[@]}" ${configurationPath}/cluster.json ${configurationPath}/dynamic.json)
+system=''
+if [ -e $prepared ]; then
+  rm $prepared
+else
+  system=$(${agentPath}/bin/member "\${may[@]}" ${configurationPath}/cluster.json ${configurationPath}/dynamic.json)
+  : >$prepared
+fi
 if [ "$ordinal" != 0 ] && [ -n "$system" ] && [ -s "$PGDATA/PG_VERSION" ]; then
   own=$(pg_controldata --pgdata="$PGDATA" | sed -n 's/^Database system identifier: *//p')
   if [ "$own" != "$system" ]; then
@@ -43,7 +63,8 @@ if [ "$ordinal" != 0 ] && [ -n "$system" ] && [ -s "$PGDATA/PG_VERSION" ]; then
   fi
 fi
 unset LC_ALL
-${agentPath}/bin/services watch ${label} ${selector} &
+${agentPath}/bin/services watch ${label} ${selector} ${configurationPath}/${membersFile} ${runPath}/config/4-leaving.yml \\
+  ${storage} ${volume} &
 exec ${agentPath}/bin/patroni ${runPath}/config
 `
 

@@ -21,7 +21,12 @@ export function majorOf(version: string): number {
 export function dataDirectory(version: string): string {
   // A folder of its own: the root of a volume may hold lost+found, and initdb wants an empty folder.
   const major = majorOf(version)
-  return major >= 18 ? `/var/lib/postgresql/${major}/docker` : '/var/lib/postgresql/data/pgdata'
+  return major >= 18 ? `${volumePath(version)}/${major}/docker` : `${volumePath(version)}/pgdata`
+}
+
+/** Where the volume is mounted. From 18 on the image's is one level up, so that pg_upgrade --link can work within it. */
+export function volumePath(version: string): string {
+  return majorOf(version) >= 18 ? '/var/lib/postgresql' : '/var/lib/postgresql/data'
 }
 
 // https://www.postgresql.org/docs/current/runtime-config-resource.html: a quarter of the memory for shared buffers;

@@ -5,13 +5,13 @@ import type { EnvVar, Probe } from 'kubernetes-types/core/v1.js'
 import { isRecord } from '../../../../sdk/kubernetes.ts'
 import { quantityToNumber } from '../../../../sdk/quantity.ts'
 import type { PolicyRule } from '../../../../sdk/resources.ts'
-import { replicationLabel, roleLabel } from '../../../../sdk/roles.ts'
+import { replicationLabel, roleLabel, storageLabel } from '../../../../sdk/roles.ts'
 import { maxReplicas, names } from '../../names.ts'
 import { volumeSize } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
 import { tokenMount, tokenVolume } from '../../token.ts'
 import { type Configuration, mebibytes, paths } from '../engine.ts'
-import type { Replication } from '../replication.ts'
+import { membersFile, type Replication } from '../replication.ts'
 import { agentMount, agentVolume, bringAgent } from './agent.ts'
 import { agentPath, runPath, startScript, watchScript } from './member-scripts.ts'
 import {
@@ -24,6 +24,7 @@ import {
   render,
   settingsOf,
   socketPath,
+  volumePath,
 } from './parameters.ts'
 
 const name = 'patroni'
@@ -46,7 +47,10 @@ export const patroni: Replication = {
   secretFiles: (password) => ({ 'patroni.yml': document(credentials(password)) }),
   configuration,
   accountsScript,
-  scripts: (db) => ({ 'start.sh': startScript(services(db)), 'watch.sh': watchScript }),
+  scripts: (db) => ({
+    'start.sh': startScript({ ...services(db), storage: storageLabel, volume: volumePath(db.spec.version) }),
+    'watch.sh': watchScript,
+  }),
   initContainers: (_db, settings) => [bringAgent(settings)],
   command: () => ({ command: ['bash', `${paths.scripts}/start.sh`], args: [] }),
   env,
@@ -54,6 +58,8 @@ export const patroni: Replication = {
   peerPorts: [restPort],
   probes,
   volumes: () => [agentVolume, { name: 'patroni', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }, tokenVolume],
+  beforeScalingIn: 'hand over',
+  settleSeconds: 5,
   mounts: () => [{ ...agentMount, readOnly: true }, { name: 'patroni', mountPath: runPath }, tokenMount],
   rules,
   // What is asked for by name below: the name of another Database is another one.
@@ -86,7 +92,8 @@ function probes(): ReturnType<NonNullable<Replication['probes']>> {
   return {
     // It answers while it recovers or copies; but not while it waits for another to initialize the database.
     startupProbe: get('/liveness', { periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 3600 }),
-    readinessProbe: get('/readiness', { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 }),
+    // Every second, because clients wait for it when a primary is back.
+    readinessProbe: get('/readiness', { periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 2 }),
     livenessProbe: get('/liveness', {
       periodSeconds: 3,
       timeoutSeconds: 3,
@@ -124,6 +131,7 @@ function configuration(db: Database, memoryBytes: number): Configuration {
       'patroni.yml': document(local(db, dynamic)),
       'cluster.json': document(cluster(db)),
       'dynamic.json': document(dynamic),
+      [membersFile]: document({ members: db.spec.replicas }),
     },
     restart: render(Object.fromEntries(entries.filter(([parameter]) => needsRestart(parameter)))),
   }

@@ -17,6 +17,27 @@ export function restoreScripts(db: Database): Record<string, string> {
   }
 }
 
+/** What follows the uid of the DatabaseUser in the comment of a role that came with a backup. */
+export const recovered = ' recovered'
+
+/**
+ * SQL: roles that DatabaseUsers made are there for others to take over. The resources that made them may be gone, or belong
+ * to the Database that the backup is of.
+ */
+export const releaseRoles = `
+DO $do$
+DECLARE
+  statement text;
+BEGIN
+  FOR statement IN
+    SELECT format('COMMENT ON ROLE %I IS %L', rolname, shobj_description(oid, 'pg_authid') || '${recovered}') FROM pg_roles
+     WHERE shobj_description(oid, 'pg_authid') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  LOOP
+    EXECUTE statement;
+  END LOOP;
+END $do$;
+`.trim()
+
 // Which backup, of all that there are of that Database: the last one that was whole at the target. Python, because what
 // pgBackRest says is JSON. Prints stanza, label, size, its time and the major version; or a reason and a sentence.
 const choice = String.raw`
@@ -67,7 +88,13 @@ RESULT_FILE=/dev/termination-log
 state=$(dirname "$PGDATA")/.recovery-${shortHash(db.metadata.uid)}
 export DATABASE='${source.database}' BACKUP='${backupName}' TARGET='${targetTime}' MAJOR='${major}' PLACE='${source.place}'
 fail() { printf '%s: %s' "$1" "$2" >"$RESULT_FILE"; echo "$2" >&2; exit 1; }
-last() { grep -v '^[[:space:]]*$' "$1" | tail -n 1 | sed 's/.*ERROR: *//' | cut -c 1-300; }
+# What pgBackRest gives as the error, for its last line only says that there was one.
+last() { { sed -n 's/.*ERROR: *//p' "$1" | head -n 1 | grep . || grep -v '^[[:space:]]*$' "$1" | tail -n 1; } | cut -c 1-300; }
+# https://github.com/pgbackrest/pgbackrest/blob/main/src/build/error/error.yaml: checksum, format, file missing, crypto
+unrestored() {
+  case $(last /tmp/error) in '[026]'* | '[029]'* | '[055]'* | '[095]'*) reason=BackupCorrupt ;; *) reason=RestoreFailed ;; esac
+  fail $reason "$label cannot be restored: $(last /tmp/error)"
+}
 fatal() { grep -o 'FATAL: .*' /tmp/server.log | grep -v 'not accepting connections' | head -n 1 | cut -c 9-300; }
 ask() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --host=${socketPath} --username=postgres --dbname=postgres "$@"; }
 run() { bash ${paths.scripts}/source.sh "$@"; }
@@ -107,7 +134,7 @@ restore() {
   rm -rf "$PGDATA"
   mkdir -p -m 700 "$PGDATA"
   run --stanza="$stanza" --set="$label" --pg1-path="$PGDATA" --recovery-option="restore_command=bash ${paths.scripts}/source.sh --stanza=$stanza --pg1-path=$PGDATA --log-level-console=warn archive-get %f \"%p\"" \
-    restore "$@" 2>&1 | tee /tmp/error || fail RestoreFailed "$label cannot be restored: $(last /tmp/error)"
+    restore "$@" 2>&1 | tee /tmp/error || unrestored
   : >/tmp/server.log
   pg_ctl start --pgdata="$PGDATA" --wait --timeout=604800 --log=/tmp/server.log --options="-c config_file=${configurationPath}/postgresql.conf -c hba_file=${configurationPath}/pg_hba.conf -c unix_socket_directories=${socketPath} -c listen_addresses= -c port=5432 -c archive_mode=off -c hot_standby=off -c ssl=off" >/dev/null || return
   # It takes no connection before it is a primary.
@@ -133,6 +160,9 @@ done
 rm -f "$PGDATA/patroni.dynamic.json"
 # Its roles have the passwords of the database that the backup is of.
 bash ${paths.scripts}/accounts.sh
+ask <<'SQL'
+${releaseRoles}
+SQL
 pg_ctl stop --pgdata="$PGDATA" --mode=fast --wait --timeout=3600 >/dev/null
 printf 'done ${id}\n{"name":"%s","bytes":%d,"seconds":%d}\n' "$label" "$size" "$((SECONDS - began))" >"$state"
 sync
