@@ -91,7 +91,7 @@ def demote(label, selector, _action, role, _scope):
 
 def watch(label, selector, members, leaving, storage_label, volume):
     room = telling(storage_label, volume)
-    looks = [[room, 2], [lambda: serve(label, selector), 10], [lambda: leave(label, selector, members, leaving), 10]]
+    looks = [[room, 2], [lambda: serve(label, selector), 3], [lambda: leave(label, selector, members, leaving), 10]]
     due = [0] * len(looks)
     while True:
         for index, (look, period) in enumerate(looks):

@@ -26,7 +26,7 @@ const leaving = 'the server could not be told that it may end'
 const measuring = 'the room on the volume could not be told'
 
 /** Milliseconds between two looks of a primary whether Kubernetes still leads Services to it. */
-const lookMilliseconds = 10_000
+const lookMilliseconds = 3000
 
 /** Milliseconds between two looks at the room that the volume has. */
 const roomMilliseconds = 2000

@@ -25,7 +25,7 @@ import { isRecord, type KubernetesObject } from './kubernetes.ts'
 import { groupKey, observe } from './observed.ts'
 import { quotaExceeded, refusalsOf } from './quota.ts'
 import { readResource, withDefaults } from './read.ts'
-import { ResourceQuota, type ResourceType } from './resources.ts'
+import { Pod, ResourceQuota, type ResourceType } from './resources.ts'
 import { narrowResumptionRule, resumptionRule } from './resumption.ts'
 import { describeProblems, type Problem } from './schema.ts'
 import type {
@@ -270,12 +270,19 @@ function hookVersion(controller: KubernetesObject, hook: string): string {
  *
  * And it goes by a rule's selector whatever the kind of the object that has changed: one that selects everything would
  * have each parent of the cluster synced at every change of an autoscaler or a claim. No quota bears the label that the
- * children of this suite bear.
+ * children of this suite bear. And no claim or EndpointSlice bears what every pod of a StatefulSet does, whose other labels they
+ * share: a member of a database is written to all the time.
  */
 function ofOwnNamespace({ apiVersion, resource, labelSelector }: RelatedResourceRule): RelatedResourceRule {
   const all = resource === ResourceQuota.resource ? { matchExpressions: [noChild] } : {}
-  return { apiVersion, resource, labelSelector: labelSelector ?? all }
+  if (labelSelector === undefined) return { apiVersion, resource, labelSelector: all }
+  if (resource === Pod.resource || labelSelector.matchLabels === undefined)
+    return { apiVersion, resource, labelSelector }
+  return { apiVersion, resource, labelSelector: { ...labelSelector, matchExpressions: [noMember] } }
 }
+
+/** https://kubernetes.io/docs/reference/labels-annotations-taints/#controller-revision-hash */
+const noMember = { key: 'controller-revision-hash', operator: 'DoesNotExist' }
 
 /** Metacontroller labels so what it makes for a CompositeController with generateSelector. */
 const noChild = { key: 'controller-uid', operator: 'DoesNotExist' }

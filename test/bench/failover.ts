@@ -1,5 +1,7 @@
 // How long a database cannot be written to when something happens to it: test/node/faults, again and again.
 
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { NodeCluster } from '../node/cluster.ts'
 import { complaints, mayLoseNothing, measure, type Outcome } from '../node/faults/measure.ts'
 import { type Fault, faults } from '../node/faults/scenarios.ts'
@@ -19,6 +21,8 @@ export interface FailoverOptions {
   readonly nodes: number
   /** Whether replication is asynchronous, synchronous, or one after the other. MySQL's is what it is. */
   readonly modes: readonly ('async' | 'sync')[]
+  /** Folder for what the witness told in each run, a file of JSON lines each: to explain what stands out. */
+  readonly keep: string | undefined
 }
 
 /** Measures on a cluster of its own. What fails is told in the table, and the rest goes on. */
@@ -27,6 +31,7 @@ export function benchFailover(options: FailoverOptions): Promise<Section> {
   if (unknown !== undefined) {
     throw new Error(`--only: "${unknown}" is none of ${faults.map(({ name }) => name).join(', ')}`)
   }
+  if (options.keep !== undefined) mkdirSync(options.keep, { recursive: true })
   return withNodes(options.nodes, (cluster) => measureOn(cluster, options))
 }
 
@@ -60,7 +65,7 @@ interface Series {
   readonly failures: readonly string[]
 }
 
-async function repeat(worlds: Worlds, { only, repeat, members }: FailoverOptions): Promise<Series[]> {
+async function repeat(worlds: Worlds, { only, repeat, members, keep }: FailoverOptions): Promise<Series[]> {
   const series: Series[] = []
   // Where no database comes up twice in a row, none will for the faults that are left.
   let unopened = 0
@@ -77,9 +82,16 @@ async function repeat(worlds: Worlds, { only, repeat, members }: FailoverOptions
         unopened += 1
         const world = await worlds.suiting(fault)
         unopened = 0
-        const outcome = await measure(world, fault)
+        const { engine, synchronous, witness } = world
+        const mark = witness.lines.length
+        const outcome = await measure(world, fault).finally(() => {
+          if (keep === undefined) return
+          const text = witness.lines.slice(mark).map((line) => `${JSON.stringify(line)}\n`)
+          const file = `${engine}${synchronous ? '-sync' : ''}-${fault.name}-${round}.jsonl`
+          writeFileSync(join(keep, file), text.join(''))
+        })
         outcomes.push(outcome)
-        tell(`${world.engine}${world.synchronous ? ' synchronous' : ''} ${what}, ${took()}: ${summary(outcome)}`)
+        tell(`${engine}${synchronous ? ' synchronous' : ''} ${what}, ${took()}: ${summary(outcome)}`)
         for (const complaint of complaints(world, fault, outcome, 1)) tell(`    ${complaint}`)
       } catch (error) {
         failures.push(error instanceof Error ? error.message : String(error))

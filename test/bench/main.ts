@@ -25,7 +25,7 @@ Without a part: hook, http, memory and start, about a minute and a half.
              bare: half an hour. Linux and root.  --engine=postgresql,mysql  --repeat=5
   failover how long databases in real pods cannot be written to when something happens to them; hours. Linux and root
              --engine=postgresql,mysql  --only=deleted,frozen  --repeat=5  --members=3  --nodes=2
-             --mode=async,sync
+             --mode=async,sync  --keep=FOLDER for what the client saw in each run
   all      all of these but databases and failover`
 
 interface Arguments {
@@ -35,6 +35,7 @@ interface Arguments {
   readonly members: string
   readonly nodes: string
   readonly mode: string
+  readonly keep?: string | undefined
 }
 
 const parts: Record<string, (image: () => Promise<Image>, given: Arguments) => Promise<Section>> = {
@@ -70,6 +71,7 @@ async function main(args: string[]): Promise<number> {
       members: { type: 'string', default: '3' },
       nodes: { type: 'string', default: '2' },
       mode: { type: 'string', default: 'async,sync' },
+      keep: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
@@ -109,7 +111,7 @@ async function main(args: string[]): Promise<number> {
   return 0
 }
 
-function failoverOptions({ engine, only, repeat, members, nodes, mode }: Arguments): FailoverOptions {
+function failoverOptions({ engine, only, repeat, members, nodes, mode, keep }: Arguments): FailoverOptions {
   return {
     engines: chosenOf('engine', engine, ['postgresql', 'mysql']),
     only: only.split(',').filter(Boolean),
@@ -117,6 +119,7 @@ function failoverOptions({ engine, only, repeat, members, nodes, mode }: Argumen
     members: countOf('members', members),
     nodes: countOf('nodes', nodes),
     modes: chosenOf('mode', mode, ['async', 'sync']),
+    keep,
   }
 }
 

@@ -1,8 +1,8 @@
 // MySQL as a group of three in real pods: what it promises, and what becomes of it when pods go, all of them go, the
 // number of members changes and passwords do.
 import t, { type Test } from 'tap'
-import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { at, database, databaseAt, present, untilCondition, untilPhase } from '../scenarios/database.ts'
+import { clientPod } from './client.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
@@ -23,7 +23,7 @@ if (reason !== undefined) {
     const reference = databaseAt(namespace, 'db')
     const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${namespace}`, ...args)
     const resources = { requests: { cpu: '50m', memory: '768Mi' } }
-    await cluster.create(client(namespace, version))
+    await cluster.create(clientPod(namespace, `mysql:${version}`))
     await cluster.apply(database(namespace, 'db', { engine: 'mysql', version, resources, ...spec }))
 
     const secret = async (key: string) =>
@@ -273,30 +273,4 @@ if (reason !== undefined) {
     const entered = await db.askMember('db-0', 'SELECT GROUP_CONCAT(ordinal ORDER BY 1) FROM operator_hooks.members')
     t.equal(entered, '0,1', 'nobody waits for the one that left')
   })
-}
-
-function client(namespace: string, version: string): KubernetesObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { namespace, name: 'client' },
-    spec: {
-      terminationGracePeriodSeconds: 0,
-      automountServiceAccountToken: false,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 999,
-        runAsGroup: 999,
-        seccompProfile: { type: 'RuntimeDefault' },
-      },
-      containers: [
-        {
-          name: 'client',
-          image: `mysql:${version}`,
-          command: ['sleep', 'infinity'],
-          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-        },
-      ],
-    },
-  }
 }

@@ -2,9 +2,10 @@
 // replicates, hands over, changes, grows, shrinks, stops and comes back. What happens when things break is told by
 // faults.test.ts.
 import t, { type Test } from 'tap'
-import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
+import { isRecord } from '../../hooks/sdk/kubernetes.ts'
 import { at, database, databaseAt, present, untilCondition, untilPhase } from '../scenarios/database.ts'
 import { makeAuthority } from './certificates.ts'
+import { clientPod } from './client.ts'
 import type { NodeCluster } from './cluster.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
@@ -230,7 +231,7 @@ async function openWorld(cluster: NodeCluster, name: string) {
     { apiVersion: 'v1', kind: 'Namespace', name: namespace },
     { metadata: { labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } } },
   )
-  await cluster.create(client(namespace, `postgres:${cluster.versions.postgresql}`))
+  await cluster.create(clientPod(namespace, `postgres:${cluster.versions.postgresql}`))
 
   const password = async () => {
     const encoded = await kubectl('get', 'secret', 'db-secret', '-ojsonpath={.data.password}')
@@ -338,27 +339,6 @@ async function openWorld(cluster: NodeCluster, name: string) {
           return kubectl('exec', 'client', '--', 'bash', '-c', show)
         }),
       )
-    },
-  }
-}
-
-function client(namespace: string, image: string): KubernetesObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { namespace, name: 'client' },
-    spec: {
-      terminationGracePeriodSeconds: 0,
-      automountServiceAccountToken: false,
-      securityContext: { runAsNonRoot: true, runAsUser: 999, seccompProfile: { type: 'RuntimeDefault' } },
-      containers: [
-        {
-          name: 'client',
-          image,
-          command: ['sleep', 'infinity'],
-          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-        },
-      ],
     },
   }
 }

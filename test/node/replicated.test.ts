@@ -11,6 +11,7 @@ import {
   untilCondition,
   untilPhase,
 } from '../scenarios/database.ts'
+import { clientPod } from './client.ts'
 import type { NodeCluster } from './cluster.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
@@ -65,8 +66,7 @@ if (reason !== undefined) {
   t.test('companions of replicated databases in real pods', { skip: reason }, async () => {})
 } else {
   const cluster = await suiteOnNodes(t)
-  for (const engine of engines)
-    await t.test(`${engine.name}, three members`, async (t) => companions(t, cluster, engine))
+  for (const engine of engines) t.test(`${engine.name}, three members`, async (t) => companions(t, cluster, engine))
 }
 
 async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promise<void> {
@@ -137,7 +137,7 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
     return stanzas.flatMap(({ backup }) => backup.filter(({ error }) => error !== true).map(({ label }) => label))
   }
 
-  await cluster.create(clientPod(namespace, engine, version))
+  await cluster.create(clientPod(namespace, `${engine.name === 'postgresql' ? 'postgres' : 'mysql'}:${version}`))
   await cluster.apply(
     database(namespace, 'db', {
       engine: engine.name,
@@ -201,7 +201,7 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
 
     await t.test('a physical backup whose primary goes is taken again by the next one', async (t) => {
       await asApp(
-        "CREATE TABLE filler AS SELECT g AS id, (SELECT string_agg(md5(random()::text || g), '') FROM generate_series(1, 8)) AS text FROM generate_series(1, 200000) AS g",
+        "CREATE TABLE filler AS SELECT g AS id, (SELECT string_agg(md5(random()::text || g || n), '') FROM generate_series(1, 8) AS n) AS text FROM generate_series(1, 200000) AS g",
       )
       const before = await untilWhole()
       await backUp('cut')
@@ -283,6 +283,25 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
       }
     },
   )
+
+  if (engine.method === 'physical') {
+    await t.test('a full backup whose files were damaged is found by the next that is verified', async (t) => {
+      const full = String(at(await statusOf('proven'), 'lastBackup', 'name')).replace(/_.*/, '')
+      const files = `/data/${bucket}/${namespace}/db/physical/backup/db-*/${full}/bundle/*`
+      const spoil = `for file in ${files}; do dd if=/dev/zero of="$file" bs=1 seek=2000 count=64 conv=notrunc; done`
+      await cluster.kubectl('--namespace=s3', 'exec', 'deployment/s3', '--', 'sh', '-c', spoil)
+      await cluster.apply(backup('doubtful', { method: 'physical', verify: true }))
+      const doubtful = databaseBackupAt(namespace, 'doubtful')
+      const told = await untilCondition(cluster, doubtful, 'LastBackupSucceeded', 'False', 'Failed', 300)
+      t.match(at(told, 'status', 'lastFailure', 'message'), /^verify: .* cannot be restored: \[026\].*checksum/)
+      t.equal(at(told, 'status', 'lastBackup'), undefined, 'it is not said to be good')
+
+      // As the runbook has it.
+      await labels(await untilWhole(), '--type=full', 'backup')
+      await cluster.apply(backup('trusted', { method: 'physical', verify: true }))
+      t.equal((await untilStored('trusted', 'trusted-once')).verified, true)
+    })
+  }
   await kubectl('delete', 'database/db', '--timeout=180s')
 
   function backup(name: string, spec: Record<string, unknown>): KubernetesObject {
@@ -317,24 +336,3 @@ const secret = (namespace: string, name: string) => ({
   kind: 'Secret',
   metadata: { namespace, name },
 })
-
-function clientPod(namespace: string, { name }: Engine, version: string): KubernetesObject {
-  const image = name === 'postgresql' ? `postgres:${version}` : `mysql:${version}`
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { namespace, name: 'client' },
-    spec: {
-      terminationGracePeriodSeconds: 0,
-      securityContext: { runAsNonRoot: true, runAsUser: 999, seccompProfile: { type: 'RuntimeDefault' } },
-      containers: [
-        {
-          name: 'client',
-          image,
-          command: ['sleep', 'infinity'],
-          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-        },
-      ],
-    },
-  }
-}

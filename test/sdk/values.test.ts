@@ -5,7 +5,7 @@ import { differences } from '../../hooks/sdk/changes.ts'
 import { createCredentials } from '../../hooks/sdk/credentials.ts'
 import { decorator } from '../../hooks/sdk/definition.ts'
 import { evaluateCustomize, evaluateDecorator } from '../../hooks/sdk/evaluate.ts'
-import { ConfigMap, ResourceQuota, resourceType, Secret } from '../../hooks/sdk/resources.ts'
+import { ConfigMap, Pod, ResourceQuota, resourceType, Secret } from '../../hooks/sdk/resources.ts'
 import { narrowResumptionRule, resumptionRule } from '../../hooks/sdk/resumption.ts'
 import { immutable, listMap, parse, quantity, rule } from '../../hooks/sdk/schema.ts'
 import { applied, environment, greeting, present, requestFor } from './greeting.ts'
@@ -92,13 +92,19 @@ t.test('a namespaced parent sees nothing of other namespaces', async (t) => {
       narrowResumptionRule,
     ],
   })
-  const labelled = { ...greeting, related: () => [{ type: Secret, labels: { a: 'b' } }] }
-  t.strictSame(evaluateCustomize(labelled, { controller: request.controller, parent }), {
-    relatedResources: [
-      { apiVersion: 'v1', resource: 'secrets', labelSelector: { matchLabels: { a: 'b' } } },
-      narrowResumptionRule,
-    ],
-  })
+  const [a, noMember] = [{ a: 'b' }, { key: 'controller-revision-hash', operator: 'DoesNotExist' }]
+  const labelled = { ...greeting, related: () => [Secret, Pod].map((type) => ({ type, labels: a })) }
+  t.strictSame(
+    evaluateCustomize(labelled, { controller: request.controller, parent }),
+    {
+      relatedResources: [
+        { apiVersion: 'v1', resource: 'secrets', labelSelector: { matchLabels: a, matchExpressions: [noMember] } },
+        { apiVersion: 'v1', resource: 'pods', labelSelector: { matchLabels: a } },
+        narrowResumptionRule,
+      ],
+    },
+    'what has the labels of a database is none of its pods, unless pods are asked for',
+  )
   const foreign = { ...greeting, related: () => [{ type: Secret, namespace: 'other', names: ['s'] }] }
   t.throws(() => evaluateCustomize(foreign, { controller, parent }), { message: /"other"/ })
   const Node = resourceType('v1', 'Node', 'nodes', { namespaced: false })

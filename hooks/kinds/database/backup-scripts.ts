@@ -1,5 +1,6 @@
 // What the containers of a last backup run. The first dumps and verifies with the engine's own tools, as that of any backup
 // does, and the second stores the dump. Names of backups sort by time: <database>-20260131T020000Z<suffix>.
+import { untilAnswering } from './answering.ts'
 import { engineOf } from './engines/index.ts'
 import type { Database } from './schema.ts'
 
@@ -29,6 +30,7 @@ mkdir "$work"
 name="$DATABASE_NAME-$(date -u +%Y%m%dT%H%M%SZ)${engine.backupSuffix}"
 target="$work/unverified"
 
+${untilAnswering}
 ${engine.dumpScript(db).trim()}
 
 # Only a dump that is whole gets the name by which the next container finds it.

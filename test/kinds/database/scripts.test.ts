@@ -75,6 +75,7 @@ for (const { engine, version } of engines) {
         DATABASE_NAME: 'orders',
         DATABASE_HOST: '127.0.0.1',
         DATABASE_PORT: '9',
+        ANSWER_SECONDS: '0',
       })
       t.not(status, 0)
       t.same(readdirSync(join(root, 'backup')).sort(), ['.work-running', 'orders'])

@@ -1,4 +1,5 @@
 // What runs in the pods of a PostgreSQL that archives its log, and in the Job that asks for a backup.
+import { untilAnswering } from '../../answering.ts'
 import { paths } from '../engine.ts'
 import { agentPath } from './member-scripts.ts'
 import { configurationPath, socketPath } from './parameters.ts'
@@ -100,6 +101,7 @@ export LC_ALL=C PGHOST="$DATABASE_HOST" PGPORT="$DATABASE_PORT" PGUSER=postgres 
 export PGAPPNAME='${session}'
 PGPASSWORD="$(cat ${paths.superuser}/superuser-password)"
 export PGPASSWORD
+${untilAnswering}
 coproc server { psql --no-psqlrc --quiet --tuples-only --no-align 2>&1; }
 trap 'kill "$server_PID" 2>/dev/null || true; exit 143' TERM
 in=${'$'}{server[0]} out=${'$'}{server[1]}

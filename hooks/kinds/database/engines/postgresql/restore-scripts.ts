@@ -89,7 +89,7 @@ state=$(dirname "$PGDATA")/.recovery-${shortHash(db.metadata.uid)}
 export DATABASE='${source.database}' BACKUP='${backupName}' TARGET='${targetTime}' MAJOR='${major}' PLACE='${source.place}'
 fail() { printf '%s: %s' "$1" "$2" >"$RESULT_FILE"; echo "$2" >&2; exit 1; }
 # What pgBackRest gives as the error, for its last line only says that there was one.
-last() { { sed -n 's/.*ERROR: *//p' "$1" | head -n 1 | grep . || grep -v '^[[:space:]]*$' "$1" | tail -n 1; } | cut -c 1-300; }
+last() { { sed -n '/ERROR: /{s/.*ERROR: *//p;q}' "$1" | grep . || grep -v '^[[:space:]]*$' "$1" | tail -n 1; } | cut -c 1-300; }
 # https://github.com/pgbackrest/pgbackrest/blob/main/src/build/error/error.yaml: checksum, format, file missing, crypto
 unrestored() {
   case $(last /tmp/error) in '[026]'* | '[029]'* | '[055]'* | '[095]'*) reason=BackupCorrupt ;; *) reason=RestoreFailed ;; esac

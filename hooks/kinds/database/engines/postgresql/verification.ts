@@ -42,7 +42,7 @@ mkdir -m 700 "$data" "$SCRATCH_PATH/run"
 echo 'local all all trust' >"$SCRATCH_PATH/hba"
 bash ${paths.scripts}/pgbackrest.sh --pg1-path="$data" --set="$label" --type=immediate --target-action=promote \
   --recovery-option="restore_command=bash ${paths.scripts}/pgbackrest.sh --pg1-path=$data --log-level-console=warn archive-get %f \"%p\"" restore 2>&1 | tee "$log" ||
-  fail "$label cannot be restored: $(sed -n 's/.*ERROR: *//p' "$log" | head -n 1 | cut -c 1-300)"
+  fail "$label cannot be restored: $(sed -n '/ERROR: /{s/.*ERROR: *//p;q}' "$log" | cut -c 1-300)"
 : >"$log"
 prepared=$(pg_controldata "$data" | sed -n 's/^max_prepared_xacts setting: *//p')
 trap 'pg_ctl --pgdata="$data" --mode=immediate stop >/dev/null 2>&1 || true' EXIT
