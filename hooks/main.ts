@@ -28,6 +28,10 @@ const commands: Record<string, Command> = {
     summary: 'print what makes Metacontroller call the hooks',
     load: () => import('./cli/controllers.ts'),
   },
+  binlogs: {
+    summary: 'find the binary logs of MySQL that lead to a point in time',
+    load: () => import('./cli/binlogs.ts'),
+  },
   agent: { summary: 'keep a member of a replicated Database in its group', load: () => import('./cli/agent.ts') },
   certificate: {
     summary: 'make the certificate that the API server trusts, where there is no cert-manager',

@@ -37,6 +37,7 @@ t.test('every command is listed and explains itself', async (t) => {
     'abort',
     'agent',
     'analyze',
+    'binlogs',
     'certificate',
     'controllers',
     'crds',

@@ -2,7 +2,7 @@
 
 /** Intervals of transaction numbers, both ends included and in order, by what they are numbers of: a UUID, or `UUID:tag`. */
 export type GtidSet = ReadonlyMap<string, readonly Interval[]>
-type Interval = readonly [first: bigint, last: bigint]
+export type Interval = readonly [first: bigint, last: bigint]
 
 /** Reads the text of a set; throws an Error that shows the part that is none. */
 export function parseGtids(text: string): GtidSet {
@@ -24,6 +24,26 @@ export function parseGtids(text: string): GtidSet {
     if (more.length === 0) throw new Error(`"${part}" is no set of transactions`)
   }
   return new Map([...found].map(([source, intervals]) => [source, merged(intervals)]))
+}
+
+/** The set of what is given one by one. */
+export function setOf(parts: readonly (readonly [source: string, interval: Interval])[]): GtidSet {
+  const found = new Map<string, Interval[]>()
+  for (const [source, interval] of parts) {
+    const intervals = found.get(source)
+    if (intervals === undefined) found.set(source, [interval])
+    else intervals.push(interval)
+  }
+  return new Map([...found].map(([source, intervals]) => [source, merged(intervals)]))
+}
+
+/** As MySQL writes it. */
+export function textOf(set: GtidSet): string {
+  return [...set]
+    .map(([source, intervals]) =>
+      [source, ...intervals.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`))].join(':'),
+    )
+    .join(',')
 }
 
 /** The transactions of either set. */

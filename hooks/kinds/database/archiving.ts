@@ -18,7 +18,8 @@ import { secretMode } from './token.ts'
 
 /** The StatefulSet <name>-archiving, for a Database that archives its log. */
 export function archivingWatch(db: Database, settings: Settings): StatefulSet | undefined {
-  if (db.spec.backup.method !== 'physical') return undefined
+  const watch = watchOf(db)
+  if (watch === undefined) return undefined
   const { archiving: name, primary, secret } = names(db)
   const { nodeSelector, tolerations, priorityClassName } = placement(db.spec.pod, selectorLabels(db, 'archiving'))
   const mountPath = paths.superuser
@@ -48,17 +49,11 @@ export function archivingWatch(db: Database, settings: Settings): StatefulSet | 
               name: 'watch',
               ...engineImageFields(db, settings),
               command: ['sleep', 'infinity'],
-              env: [
-                { name: 'HOME', value: '/tmp' },
-                { name: 'PGHOST', value: host(db, primary) },
-                { name: 'PGUSER', value: monitor.username },
-                { name: 'PGDATABASE', value: 'postgres' },
-                { name: 'PGCONNECT_TIMEOUT', value: '5' },
-              ],
+              env: [{ name: 'HOME', value: '/tmp' }, ...watch.env(host(db, primary))],
               resources: helperResources,
               securityContext: restrictedContainer,
               readinessProbe: {
-                exec: { command: ['bash', '-c', question(mountPath)] },
+                exec: { command: ['bash', '-c', watch.question(mountPath)] },
                 periodSeconds: 15,
                 timeoutSeconds: 10,
                 failureThreshold: 2,
@@ -78,17 +73,8 @@ export function archivingWatch(db: Database, settings: Settings): StatefulSet | 
   }
 }
 
-// https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ARCHIVER-VIEW
-// A command that fails only does so after pgBackRest has tried for minutes, so that a segment that waits is looked for as well.
-function question(folder: string): string {
-  return `PGPASSWORD=$(cat ${folder}/${monitor.key})
-export PGPASSWORD
-why=$(psql --no-psqlrc --quiet --tuples-only --no-align --command="
-SELECT 'the segment ' || last_failed_wal || ' could not be archived' FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, '-infinity')
-UNION ALL
-(SELECT 'the segment ' || replace(name, '.ready', '') || ' waits to be archived since ' || modification FROM pg_ls_archive_statusdir()
-WHERE name LIKE '%.ready' AND modification < now() - interval '1 minute' ORDER BY modification LIMIT 1)") || exit 1
-[ -z "$why" ] || { echo "$why"; exit 1; }`
+function watchOf(db: Database) {
+  return db.spec.backup.method === 'physical' ? engineOf(db).archive?.watch : undefined
 }
 
 /** Says whether the log is archived; undefined for a Database that does not. */
@@ -97,7 +83,7 @@ export function archivingCondition(
   { observed }: Pick<Context<DatabaseChildren>, 'observed'>,
   ready: number,
 ): ConditionInput | undefined {
-  if (db.spec.backup.method !== 'physical') return undefined
+  if (watchOf(db) === undefined) return undefined
   const type = 'ContinuousArchiving'
   const { archiving } = names(db)
   const watch = observed.get(StatefulSet, archiving)?.status

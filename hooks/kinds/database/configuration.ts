@@ -52,7 +52,8 @@ function engineScripts(db: Database, replication: Replication | undefined): Reco
     'reload.sh': script(engine.reloadScript(db)),
     'watch.sh': script(watchScript(db, replication?.watched)),
     ...written(replication?.scripts?.(db) ?? {}),
-    ...written(engine.archive?.scripts(db) ?? {}),
+    ...written(engine.archive?.scripts(db, replication !== undefined) ?? {}),
+    ...engine.archive?.plainScripts?.(db),
   }
 }
 

@@ -168,7 +168,7 @@ const backup = rule(
       .enum(['logical', 'physical'])
       .default('logical')
       .describe(
-        "How: logical is a dump by the engine's own tool, which any later version can read. Physical copies the data files and archives the log, for recovery to a point in time: for postgresql, to S3.",
+        "How: logical is a dump by the engine's own tool, which any later version can read. Physical copies the data files and archives the log, for recovery to a point in time: for postgresql and mysql, to S3.",
       ),
     enabled: z.boolean().default(false).describe('Whether backups are taken on a schedule.'),
     schedule: backupFields.schedule
@@ -245,7 +245,16 @@ const recovery = rule(
 )
 
 /** Names that mean something to one of the engines, or to the operator. */
-export const reservedUsers = ['postgres', 'root', 'monitor', 'operator_hooks', 'public', 'none', 'mysql']
+export const reservedUsers = [
+  'postgres',
+  'root',
+  'monitor',
+  'operator_hooks',
+  'operator_hooks_backup',
+  'public',
+  'none',
+  'mysql',
+]
 const reservedDatabases = [
   ...['postgres', 'template0', 'template1', 'mysql', 'sys', 'information_schema', 'performance_schema'],
   ...['admin', 'local', 'config'],
@@ -512,9 +521,9 @@ export const spec = [
       !value.deletionPolicy.startsWith('Backup') || value.backup.destination !== undefined,
   },
   {
-    when: { rule: "self.backup.method == 'logical' || self.engine == 'postgresql'", fieldPath: '.backup.method' },
-    message: 'physical backups are for postgresql',
-    check: (value: z.output<typeof base>) => value.backup.method === 'logical' || value.engine === 'postgresql',
+    when: { rule: "self.backup.method == 'logical' || self.engine != 'mongodb'", fieldPath: '.backup.method' },
+    message: 'physical backups are for postgresql and mysql',
+    check: (value: z.output<typeof base>) => value.backup.method === 'logical' || value.engine !== 'mongodb',
   },
   {
     when: {
@@ -522,18 +531,18 @@ export const spec = [
       fieldPath: '.backup.destination',
     },
     message:
-      'physical backups go to S3 by https: every pod archives its log, and a claim is most often of one node alone',
+      'physical backups go to S3 by https: whichever pod writes or restores them reaches it, and a claim is most often of one node alone',
     check: (value: z.output<typeof base>) => value.backup.method === 'logical' || isSecureS3(value.backup.destination),
   },
   {
     when: {
-      rule: "!has(self.bootstrap) || !has(self.bootstrap.recovery) || !has(self.bootstrap.recovery.source.backup) || self.bootstrap.recovery.source.backup.method == 'logical' || (self.engine == 'postgresql' && has(self.bootstrap.recovery.source.backup.destination.s3))",
+      rule: "!has(self.bootstrap) || !has(self.bootstrap.recovery) || !has(self.bootstrap.recovery.source.backup) || self.bootstrap.recovery.source.backup.method == 'logical' || (self.engine != 'mongodb' && has(self.bootstrap.recovery.source.backup.destination.s3))",
       fieldPath: '.bootstrap.recovery.source.backup.method',
     },
-    message: 'physical backups are for postgresql, and lie in S3',
+    message: 'physical backups are for postgresql and mysql, and lie in S3',
     check: ({ engine, bootstrap }: z.output<typeof base>) => {
       const from = bootstrap?.recovery?.source.backup
-      return from?.method !== 'physical' || (engine === 'postgresql' && isSecureS3(from.destination))
+      return from?.method !== 'physical' || (engine !== 'mongodb' && isSecureS3(from.destination))
     },
   },
   {

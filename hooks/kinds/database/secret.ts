@@ -51,7 +51,12 @@ export function secret(
       'superuser-password': derive('superuser', current),
       [monitor.key]: derive('monitor', current),
       [operator.key]: derive('operator', current),
-      ...Object.fromEntries((replication?.secretKeys ?? []).map((key) => [key, derive(key, current)])),
+      ...Object.fromEntries(
+        [...(engine.archive?.secretKeys?.(db) ?? []), ...(replication?.secretKeys ?? [])].map((key) => [
+          key,
+          derive(key, current),
+        ]),
+      ),
       ...replication?.secretFiles?.((key) => derive(key, current), previous && ((key) => derive(key, previous))),
       ...(previous === undefined ? {} : { 'superuser-password-previous': derive('superuser', previous) }),
     }),

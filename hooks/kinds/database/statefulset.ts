@@ -59,6 +59,7 @@ export function statefulSet(
           annotations: {
             ...db.spec.pod.annotations,
             'kubectl.kubernetes.io/default-container': containerName,
+            ...engineOf(db).archive?.annotations?.(db),
             [restartAnnotation]: shortHash(configurationOf(db, replication).restart),
           },
         },

@@ -29,10 +29,12 @@ function nameProblems({ metadata: { name } }: Database): Problem[] {
   return [{ field: 'metadata.name', message, reason: 'InvalidName' }]
 }
 
-function archiveProblems({ spec: { backup, parameters = {} } }: Database): Problem[] {
-  if (backup.method !== 'physical') return []
+function archiveProblems(db: Database): Problem[] {
+  const { backup, parameters = {} } = db.spec
+  const owned = engineOf(db).archive?.ownedParameters
+  if (backup.method !== 'physical' || owned === undefined) return []
   return Object.keys(parameters)
-    .filter((name) => /^archive_(mode|command|library|timeout)$/i.test(name) || /^wal_level$/i.test(name))
+    .filter((name) => owned.test(name))
     .map((name) => ({
       field: fieldBelow('spec.parameters', name),
       message: 'cannot be set: physical backups archive the log',

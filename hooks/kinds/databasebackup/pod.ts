@@ -11,9 +11,9 @@ import type { CronJob, Job, NetworkPolicy } from '../../sdk/resources.ts'
 import { periodSeconds } from '../../sdk/schedule.ts'
 import { s3Env, uploadImage } from '../database/backup.ts'
 import { dumpScript } from '../database/backup-scripts.ts'
+import { type Archive, repositoryPath } from '../database/engines/archive.ts'
 import { paths as enginePaths } from '../database/engines/engine.ts'
 import { engineOf } from '../database/engines/index.ts'
-import { requestScript } from '../database/engines/postgresql/archive-scripts.ts'
 import { names as databaseNames, selectorLabels as databasePods, host } from '../database/names.ts'
 import { endpointPort } from '../database/networkpolicy.ts'
 import { engineImageFields, jobPod } from '../database/pod.ts'
@@ -22,7 +22,17 @@ import type { Database } from '../database/schema.ts'
 import { secretMode } from '../database/token.ts'
 import { labels, names, selectorLabels, series } from './names.ts'
 import type { DatabaseBackup } from './schema.ts'
-import { paths, prune, type Reach, storeAndPrune, storeAndReadBack, verify } from './scripts.ts'
+import {
+  copyFiles,
+  type Layout,
+  paths,
+  prune,
+  type Reach,
+  storeAndPrune,
+  storeAndReadBack,
+  verify,
+  verifyFiles,
+} from './scripts.ts'
 
 /** The container whose termination message tells the result, and all of them in their order. */
 export const resultContainer = 'finish'
@@ -78,7 +88,9 @@ function jobSpec(backup: DatabaseBackup, db: Database, settings: Settings): JobS
 
 function steps(backup: DatabaseBackup, db: Database, settings: Settings): Container[] {
   const { spec } = backup
-  if (spec.method === 'physical') return physicalSteps(backup, db, settings)
+  const archive = archiveOf(backup, db)
+  if (archive?.requestScript !== undefined) return requestSteps(backup, db, settings, archive.requestScript)
+  const copy = archive?.copy
   const engineImage = engineImageFields(db, settings)
   const reach: Reach = spec.destination.s3 === undefined && spec.encryption === undefined ? 'claim' : 'rclone'
   const image = reach === 'claim' ? engineImage : { image: prefixedImage(spec.uploadImage ?? uploadImage, settings) }
@@ -93,28 +105,48 @@ function steps(backup: DatabaseBackup, db: Database, settings: Settings): Contai
     env: [...commonEnv(backup, db), ...(more.env ?? [])],
     volumeMounts: [...commonMounts, ...(more.volumeMounts ?? [])],
   })
+  const layout: Layout = copy === undefined ? reach : 'folder'
   const store = { ...image, env: storeEnv(backup, db, reach), volumeMounts: storeMounts(backup) }
-  const dump = step('dump', ['bash', '-c', dumpScript(db)], {
-    env: [
-      { name: 'DATABASE_HOST', value: host(db, databaseNames(db).primary) },
-      { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
-    ],
-    volumeMounts: [{ name: 'superuser-credentials', mountPath: enginePaths.superuser, readOnly: true }],
-  })
-  if (!spec.verify) return [dump, step(resultContainer, ['sh', '-c', storeAndPrune(reach)], store)]
+  const { primary, readonly } = databaseNames(db)
+  const dump =
+    copy === undefined
+      ? step('dump', ['bash', '-c', dumpScript(db)], {
+          env: [
+            { name: 'DATABASE_HOST', value: host(db, primary) },
+            { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
+          ],
+          volumeMounts: [{ name: 'superuser-credentials', mountPath: enginePaths.superuser, readOnly: true }],
+        })
+      : step('dump', ['bash', '-c', copyFiles(copy.script(db))], {
+          env: [
+            // A replica by preference: the primary has enough to do.
+            { name: 'DONORS', value: `${host(db, readonly)} ${host(db, primary)}` },
+            { name: 'DATABASE_PORT', value: String(engineOf(db).port) },
+            { name: 'BACKUP_PASSWORD_FILE', value: `${copyPasswordFolder}/${copy.passwordKey}` },
+          ],
+          volumeMounts: [{ name: 'copy-credentials', mountPath: copyPasswordFolder, readOnly: true }],
+        })
+  if (!spec.verify) return [dump, step(resultContainer, ['sh', '-c', storeAndPrune(layout)], store)]
   return [
     dump,
-    step('store', ['sh', '-c', storeAndReadBack(reach)], store),
-    step('verify', ['bash', '-c', verify(db.spec.engine)], {
+    step('store', ['sh', '-c', storeAndReadBack(layout)], store),
+    step('verify', ['bash', '-c', copy === undefined ? verify(db.spec.engine) : verifyFiles(copy.verifyScript(db))], {
       env: [{ name: 'SCRATCH_PATH', value: paths.scratch }],
       volumeMounts: [{ name: 'scratch', mountPath: paths.scratch }],
     }),
-    step(resultContainer, ['sh', '-c', prune(reach)], store),
+    step(resultContainer, ['sh', '-c', prune(layout)], store),
   ]
 }
 
+const copyPasswordFolder = `${enginePaths.credentials}/copy`
+
+/** What takes its backups where they are physical. */
+function archiveOf({ spec }: DatabaseBackup, db: Database): Archive | undefined {
+  return spec.method === 'physical' ? engineOf(db).archive : undefined
+}
+
 // A sidecar of the primary takes it: see docs/decisions/0038-physical-backups-by-a-sidecar.md.
-function physicalSteps(backup: DatabaseBackup, db: Database, settings: Settings): Container[] {
+function requestSteps(backup: DatabaseBackup, db: Database, settings: Settings, requestScript: string): Container[] {
   const step = (name: (typeof containerNames)[number], script: string, more: Partial<Container>): Container => ({
     name,
     ...engineImageFields(db, settings),
@@ -179,10 +211,18 @@ function storeEnv(backup: DatabaseBackup, db: Database, reach: Reach): EnvVar[] 
   const { schedule, retention, destination, encryption } = backup.spec
   const seconds = schedule === undefined ? undefined : periodSeconds(retention)
   const folder = db.metadata.name
+  const archive = archiveOf(backup, db)
+  const s3 =
+    destination.s3 === undefined || archive?.copy === undefined
+      ? destination.s3
+      : {
+          ...destination.s3,
+          prefix: `${repositoryPath(destination.s3, db.metadata.namespace, folder)}/${archive.stanza(db)}`,
+        }
   return [
     ...(seconds === undefined ? [] : [{ name: 'RETENTION_SECONDS', value: String(seconds) }]),
     { name: 'BACKUP_FOLDER', value: folder },
-    ...s3Env(db, destination.s3),
+    ...s3Env(db, s3),
     ...(reach === 'rclone' && destination.s3 === undefined
       ? [
           { name: 'RCLONE_CONFIG', value: '/tmp/rclone.conf' },
@@ -215,7 +255,8 @@ function volumes(backup: DatabaseBackup, db: Database, settings: Settings): Volu
   const sizeLimit = spec.workSize === undefined ? undefined : canonicalQuantity(spec.workSize)
   const onNode = sizeLimit === undefined ? {} : { sizeLimit }
   const { encryption } = spec
-  if (spec.method === 'physical') {
+  const archive = archiveOf(backup, db)
+  if (archive?.requestScript !== undefined) {
     const proof = proofOf(backup, db, settings)
     return [
       superuserPassword(db),
@@ -224,7 +265,9 @@ function volumes(backup: DatabaseBackup, db: Database, settings: Settings): Volu
     ]
   }
   return [
-    superuserPassword(db),
+    archive?.copy === undefined
+      ? superuserPassword(db)
+      : secret('copy-credentials', databaseNames(db).secret, archive.copy.passwordKey, archive.copy.passwordKey),
     claimName === undefined
       ? { name: 'backup', emptyDir: onNode }
       : { name: 'backup', persistentVolumeClaim: { claimName } },
@@ -245,8 +288,8 @@ function secret(name: string, secretName: string, key: string, path: string): Vo
 
 /** Backups reach the Database, the S3 server and the cluster's DNS; nothing reaches them. */
 export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPolicy {
-  const { destination, method, verify: isVerified } = backup.spec
-  const { s3 } = destination
+  const { s3 } = backup.spec.destination
+  const isAsked = archiveOf(backup, db)?.requestScript !== undefined
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -260,7 +303,7 @@ export function networkPolicy(backup: DatabaseBackup, db: Database): NetworkPoli
           to: [{ podSelector: { matchLabels: databasePods(db) } }],
           ports: [{ port: engineOf(db).port, protocol: 'TCP' }],
         },
-        ...(s3 === undefined || (method === 'physical' && !isVerified)
+        ...(s3 === undefined || (isAsked && !backup.spec.verify)
           ? []
           : [{ ports: [{ port: endpointPort(s3.endpoint), protocol: 'TCP' as const }] }]),
       ],

@@ -33,7 +33,7 @@ export const spec = rule(
       .boolean()
       .default(false)
       .describe(
-        'Whether each backup is restored into a scratch server, which goes with its pod: a dump after it was read back, the data files of PostgreSQL with every page, table and index of them read.',
+        'Whether each backup is restored into a scratch server, which goes with its pod: a dump after it was read back, data files with every page, table and index of them read.',
       ),
     monitoring: z
       .object({

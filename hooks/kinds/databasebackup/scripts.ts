@@ -51,12 +51,43 @@ discard() { rclone deletefile "$remote$1"; }
 fetch() { rclone copyto "$remote$1" "$2"; }
 `
 
+// A backup that is a folder is there as a whole once its manifest is. Of those that are not, what a week ago had not come to
+// its end never will.
+const foldersByRclone = String.raw`${byRclone}
+store() {
+  rclone copy --s3-no-check-bucket --exclude /manifest "$1" "$remote$2" &&
+    rclone copyto --s3-no-check-bucket "$1/manifest" "$remote$2/manifest" || { rclone purge "$remote$2" || true; return 1; }
+}
+list() { rclone lsf --recursive --files-only --include '/*/manifest' "$remote" | cut -d / -f 1; }
+discard() { rclone deletefile "$remote$1/manifest" && rclone purge "$remote$1"; }
+fetch() { rclone copy "$remote$1" "$2"; }
+# What no backup that is left needs: a log is as old as the last of its transactions.
+forget() {
+  oldest=$(list | sed 's/.*-\([0-9]\{8\}T[0-9]\{6\}Z\)$/\1/' | sort | head -n 1)
+  before=$(printf '%s' "$oldest" | sed 's/\(....\)\(..\)\(..\)T\(..\)\(..\)\(..\)Z/\1-\2-\3T\4:\5:\6Z/')
+  if [ -z "$before" ] || ! rclone lsf --dirs-only "$remote" | grep -q -x 'binlogs/'; then return; fi
+  rclone delete --min-age "$before" "${'$'}{remote}binlogs"
+}
+sweep() {
+  list >"$work/list"
+  before="$DATABASE_NAME-$(date -u -d "@$(($(date -u +%s) - 604800))" +%Y%m%dT%H%M%SZ)"
+  rclone lsf --dirs-only "$remote" | tr -d / | grep "^$DATABASE_NAME-[0-9]\{8\}T[0-9]\{6\}Z$" | grep -v -x -F -f "$work/list" | while read -r broken; do
+    if expr "x$broken" '<' "x$before" >/dev/null; then rclone purge "$remote$broken"; fi
+  done || true
+}
+`
+
 /** How a container reaches the destination. */
 export type Reach = 'claim' | 'rclone'
 
-const functionsOf: Readonly<Record<Reach, string>> = { claim: onClaim, rclone: byRclone }
+/** How a backup lies there: as a file, or as a folder that is always reached by rclone. */
+export type Layout = Reach | 'folder'
 
-const storing = `
+const functionsOf: Readonly<Record<Layout, string>> = { claim: onClaim, rclone: byRclone, folder: foldersByRclone }
+
+const storing = (layout: Layout) => (layout === 'folder' ? storingFolder : storingFile)
+
+const storingFile = `
 file=$(ls -1d "$work/$DATABASE_NAME"-*)
 name=$(basename "$file")
 bytes=$(wc -c <"$file")
@@ -65,6 +96,13 @@ rm -f "$file"
 echo "stored $name"
 printf '%s' "$name" >"$work/name"
 printf '%d' "$bytes" >"$work/bytes"
+`
+
+const storingFolder = `
+name=$(cat "$work/name")
+store "$work/$name" "$name"
+rm -rf "$work/$name"
+echo "stored $name"
 `
 
 const readingBack = `
@@ -98,18 +136,53 @@ rm -rf "$work"
 `
 
 /** sh: stores what was dumped, and lays what was stored beside it again to be verified. */
-export function storeAndReadBack(reach: Reach): string {
-  return `${prologue}${cleanOnFailure}${functionsOf[reach]}${storing}${readingBack}`
+export function storeAndReadBack(layout: Layout): string {
+  return `${prologue}${cleanOnFailure}${functionsOf[layout]}${storing(layout)}${readingBack}`
 }
 
 /** sh: prunes after a verification, and tells the result. */
-export function prune(reach: Reach): string {
-  return `${prologue}${cleanOnFailure}${functionsOf[reach]}${pruning}`
+export function prune(layout: Layout): string {
+  return `${prologue}${cleanOnFailure}${functionsOf[layout]}${sweeping(layout)}${pruning}`
 }
 
 /** sh: stores what was dumped, prunes and tells the result. */
-export function storeAndPrune(reach: Reach): string {
-  return `${prologue}${cleanOnFailure}${functionsOf[reach]}${storing}${pruning}`
+export function storeAndPrune(layout: Layout): string {
+  return `${prologue}${cleanOnFailure}${functionsOf[layout]}${storing(layout)}${sweeping(layout)}${pruning}`
+}
+
+function sweeping(layout: Layout): string {
+  return layout === 'folder' ? sweepingFolders : ''
+}
+
+const sweepingFolders = `
+sweep
+[ -z "\${RETENTION_SECONDS:-}" ] || forget
+`
+
+/** Bash: has the data files copied to a folder in $BACKUP_PATH/.work-$HOSTNAME that is named after $DATABASE_NAME. */
+export function copyFiles(script: string): string {
+  return `set -Eeuo pipefail
+work="$BACKUP_PATH/.work-$HOSTNAME"
+trap 'exit 143' TERM
+rm -rf "$work"
+mkdir "$work"
+name="$DATABASE_NAME-$(date -u +%Y%m%dT%H%M%SZ)"
+copy=$work/$name
+${script.trim()}
+printf '%s' "$name" >"$work/name"
+echo "copied $name, $(cat "$work/bytes") bytes"
+`
+}
+
+/** Bash: opens what was read back by a server of its own, which nothing else can reach. */
+export function verifyFiles(script: string): string {
+  return `${prologue}set -o pipefail
+copy=$(ls -1d "$work/readback"/*)
+${script.trim()}
+rm -rf "$work/readback"
+: >"$work/verified"
+echo "restored into a scratch server: $found tables"
+`
 }
 
 /** Bash: restores what was read back into a server of its own, which nothing else can reach. */
@@ -153,7 +226,7 @@ client() { mysql --no-defaults --socket="$scratch/socket" --user=root --batch --
 tries=0
 until client --execute='DO 1' 2>/dev/null; do
   tries=$((tries + 1))
-  [ $tries -lt 120 ] && kill -0 $server || { tail -n 1 "$scratch/log" >&2; exit 1; }
+  [ $tries -lt 120 ] && kill -0 $server || { tail -n 1 "$scratch/log.err" >&2; exit 1; }
   sleep 1
 done
 # Without the accounts of the server that it is of.

@@ -107,8 +107,8 @@ t.test('another Database of the same name has an archive of its own', async (t) 
 t.test('refused, where it cannot be', async (t) => {
   const refused: [Spec, RegExp][] = [
     [
-      { engine: 'mysql', version: '8.4', backup: physical },
-      /^spec\.backup\.method: physical backups are for postgresql/,
+      { engine: 'mongodb', version: '8.0', backup: physical },
+      /^spec\.backup\.method: physical backups are for postgresql and mysql/,
     ],
     [
       { backup: { method: 'physical', destination: { claim: { name: 'c' } } } },
@@ -145,8 +145,8 @@ t.test('refused, where it cannot be', async (t) => {
     ],
     [{ bootstrap: { recovery: { source: {} } } }, /recovery\.source: give either backupRef or backup/],
     [
-      { engine: 'mysql', version: '8.4', bootstrap: { recovery: { source: { backup: lying } } } },
-      /source\.backup\.method: physical backups are for postgresql/,
+      { engine: 'mongodb', version: '8.0', bootstrap: { recovery: { source: { backup: lying } } } },
+      /source\.backup\.method: physical backups are for postgresql and mysql/,
     ],
   ]
   for (const [spec, message] of refused) {

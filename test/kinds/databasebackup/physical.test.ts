@@ -1,4 +1,5 @@
-// A physical DatabaseBackup: a Job that asks the database's own sidecar, for an archive that is there.
+// A physical DatabaseBackup: of PostgreSQL a Job that asks the database's own sidecar, for an archive that is there; of MySQL
+// one that copies the data files itself.
 import { spawnSync } from 'node:child_process'
 import type { JobSpec } from 'kubernetes-types/batch/v1.js'
 import t from 'tap'
@@ -16,12 +17,13 @@ function answerTo(
   spec: Record<string, unknown>,
   backup: Record<string, unknown>,
   more: Record<string, KubernetesObject[]> = {},
+  engine: Record<string, unknown> = { engine: 'postgresql', version: '15.4' },
 ) {
   const database = {
     apiVersion: 'example.com/v1',
     kind: 'Database',
     metadata: { name: 'orders', namespace: 'shop', uid: 'uid-db' },
-    spec: { engine: 'postgresql', version: '15.4', storage: { size: '1Gi' }, backup },
+    spec: { ...engine, storage: { size: '1Gi' }, backup },
     status: { conditions: [{ type: 'Available', status: 'True', reason: 'ReplicasReady', message: '' }] },
   }
   const byName = (objects: KubernetesObject[] = []) =>
@@ -110,6 +112,70 @@ t.test('it goes where the Database archives to, and nowhere else', async (t) => 
     const { conditions } = response.status as { conditions: Condition[] }
     t.equal(conditions.find(({ type }) => type === 'Ready')?.reason, 'NoArchive')
   }
+})
+
+t.test('that of MySQL copies, from a replica by preference, with an account that can do nothing else', async (t) => {
+  const mysql = { engine: 'mysql', version: '8.4.3', parameters: { 'innodb-page-size': '8K', max_connections: 10 } }
+  const pod = (spec: Record<string, unknown>) => {
+    const { response } = answerTo(spec, physical, {}, mysql)
+    const job = response.children.find(({ kind }) => kind === 'Job')
+    const found = (job?.spec as JobSpec | undefined)?.template.spec
+    if (found === undefined) throw new Error('there is no Job')
+    return { ...found, all: [...(found.initContainers ?? []), ...found.containers], response }
+  }
+  const plain = pod({})
+  t.same(
+    plain.all.map(({ name }) => name),
+    ['dump', 'finish'],
+  )
+  const env = (index: number) =>
+    Object.fromEntries((plain.all[index]?.env ?? []).map(({ name, value }) => [name, value]))
+  t.equal(env(0).DONORS, 'orders-readonly.shop.svc orders.shop.svc')
+  t.match(env(1).BACKUP_REMOTE, /^store:backups\/shop\/orders\/physical\/orders-[0-9a-f]{10}$/)
+  t.notMatch(JSON.stringify(plain), 'superuser', 'the administrator has no part in it')
+  t.match(plain.all[0]?.command?.[2], "'--innodb-page-size=8K'", 'what cannot be another where files are copied')
+  t.notMatch(plain.all[0]?.command?.[2], 'max-connections')
+  const policy = plain.response.children.find(({ kind }) => kind === 'NetworkPolicy')
+  t.match(JSON.stringify(policy), '443', 'it reaches the store itself')
+
+  const verified = pod({ verify: true })
+  t.same(
+    verified.all.map(({ name }) => name),
+    ['dump', 'store', 'verify', 'finish'],
+  )
+  for (const { name, command: [shell = '', , script = ''] = [] } of [...plain.all, ...verified.all]) {
+    const { status, stderr } = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' })
+    t.equal(status, 0, `${name}: ${stderr}`)
+    t.notMatch(script, /undefined|\[object/)
+  }
+})
+
+t.test('where a copy of MySQL lies is its folder', async (t) => {
+  const job = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'now-once', namespace: 'shop', uid: 'job-1' },
+    status: { conditions: [{ type: 'Complete', status: 'True', lastTransitionTime: '2026-03-01T12:00:09Z' }] },
+  }
+  const message = '{"name":"orders_now-20260301T120000Z","bytes":2461678,"seconds":9,"verified":true}'
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: 'p',
+      namespace: 'shop',
+      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'now-once', uid: 'job-1' }],
+    },
+    status: { containerStatuses: [{ name: 'finish', state: { terminated: { message } } }] },
+  }
+  const mysql = { engine: 'mysql', version: '8.4.3' }
+  const { response } = answerTo({ verify: true }, physical, { jobs: [job], pods: [pod] }, mysql)
+  const { lastBackup } = response.status as { lastBackup: Record<string, unknown> }
+  t.match(lastBackup, { size: 2461678, verified: true })
+  t.match(
+    lastBackup.location,
+    /^s3:\/\/backups\/shop\/orders\/physical\/orders-[0-9a-f]{10}\/orders_now-20260301T120000Z$/,
+  )
 })
 
 t.test(

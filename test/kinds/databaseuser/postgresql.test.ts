@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { releaseRoles } from '../../../hooks/kinds/database/engines/postgresql/restore-scripts.ts'
 import { scripts } from '../../../hooks/kinds/databaseuser/scripts/index.ts'
 import { variable } from '../../../hooks/kinds/databaseuser/scripts/script.ts'
 import { passwords, postgresFolder, type Server, startPostgres } from '../database/server.ts'
@@ -131,6 +132,26 @@ t.test('a user of PostgreSQL', { skip: postgresFolder() === undefined && 'there 
       'there is no database "postgres" that belongs',
     )
     t.ok(may('reporting_2603020000', 'Third1', 'SELECT * FROM sales'))
+  })
+
+  await t.test('what came with a backup is taken over by the first that asks, with its logins', async (t) => {
+    const [gone, next, late] = ['1', '2', '3'].map((digit) => `${digit.repeat(8)}-0000-4000-8000-000000000000`)
+    const spec = { username: 'moved' }
+    t.equal(jobOf(server, { ...spec, mark: gone }).apply({ moved_1: 'Before1', moved_2: 'Before2' }).status, 0)
+    t.match(jobOf(server, { ...spec, mark: next }).apply({ moved_3: 'After3' }).log, 'refused: there is a role "moved"')
+    server.trusted(releaseRoles)
+    const taken = jobOf(server, { ...spec, mark: next }).apply({ moved_3: 'After3' })
+    t.equal(taken.status, 0, taken.log)
+    t.ok(may('moved_3', 'After3', 'SELECT * FROM sales'))
+    for (const [login, before] of [
+      ['moved_1', 'Before1'],
+      ['moved_2', 'Before2'],
+    ] as const) {
+      t.notOk(may(login, before, 'SELECT 1'), `${login} has ended`)
+    }
+    t.match(jobOf(server, { ...spec, mark: late }).apply({ moved_4: 'Late4' }).log, 'refused: there is a role "moved"')
+    t.equal(jobOf(server, { ...spec, mark: next }).drop().status, 0)
+    t.equal(server.trusted("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'moved%'"), '0')
   })
 
   await t.test('names that want to be statements are names', async (t) => {

@@ -1,11 +1,13 @@
 // MySQL in the official image: https://hub.docker.com/_/mysql and https://dev.mysql.com/doc/refman/8.4/en/
 import { type Engine, monitor, paths } from './engine.ts'
 import { accountsScript } from './mysql/accounts.ts'
+import { clones } from './mysql/archive.ts'
 import { configurationOf, configurationPath, port, runFolder, socket, volumePath } from './mysql/configuration.ts'
 import { groupReplication } from './mysql/replication.ts'
 
 export const mysql: Engine = {
   replication: groupReplication,
+  archive: clones,
   title: 'MySQL',
   repository: 'mysql',
   port,

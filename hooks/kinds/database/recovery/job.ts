@@ -23,7 +23,7 @@ import { folderOf, recoveryOf, type Source } from './source.ts'
 
 /** The container whose termination message tells the result, and all of them in their order. */
 export const resultContainer = 'restore'
-export const containerNames = ['fetch', 'check', resultContainer] as const
+export const containerNames = ['fetch', 'check', 'replay', resultContainer] as const
 
 /** Another source is another Job. */
 export function restoreJobName(db: Database, source: Source): string {

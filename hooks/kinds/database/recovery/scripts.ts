@@ -42,6 +42,17 @@ list() { [ ! -d "$directory" ] || ls -1 "$directory"; }
 fetch() { ln -s "$directory/$1" "$2"; }
 `
 
+/** sh: what of $work/error tells why `name` could not be fetched, and says so. */
+export const notFetched = (name: string) => `{
+  cat "$work/error" >&2
+  if grep -q -i -e 'decrypt' -e 'bad password' -e 'magic' "$work/error"; then
+    fail DecryptionFailed "${name} cannot be decrypted: the passphrase is another one, or the file was damaged"
+  elif grep -q -i -e 'corrupted on transfer' "$work/error"; then
+    fail BackupCorrupt "${name} is not what was uploaded: $(last "$work/error")"
+  fi
+  fail SourceUnavailable "${name} cannot be read from the store: $(last "$work/error")"
+}`
+
 /** sh: lays the backup into `workPath`, under its own name. */
 export function fetchScript(reach: Reach): string {
   const functions = reach === 'claim' ? onClaim : byRclone
@@ -64,15 +75,7 @@ else
   [ -n "$name" ] || fail BackupNotFound "there is no backup of $BACKUP_DATABASE in $BACKUP_PLACE$(grep -q '\.sealed$' "$work/list" && echo ', but encrypted ones: give encryption')"
 fi
 mkdir "$work/backup"
-if ! fetch "$name" "$work/backup/$name" 2>"$work/error"; then
-  cat "$work/error" >&2
-  if grep -q -i -e 'decrypt' -e 'bad password' -e 'magic' "$work/error"; then
-    fail DecryptionFailed "$name cannot be decrypted: the passphrase is another one, or the file was damaged"
-  elif grep -q -i -e 'corrupted on transfer' "$work/error"; then
-    fail BackupCorrupt "$name is not what was uploaded: $(last "$work/error")"
-  fi
-  fail SourceUnavailable "$name cannot be read from $BACKUP_PLACE: $(last "$work/error")"
-fi
+fetch "$name" "$work/backup/$name" 2>"$work/error" || ${notFetched('$name')}
 echo "fetched $name"
 `
 }

@@ -79,10 +79,12 @@ export function recovered(db: Database, view: View): Recovery | undefined {
 
 // The first pod restores before its engine starts, and goes on trying.
 function byPod(db: Database, { related }: View): Recovery {
-  const status = related
-    .get(Pod, names(db).pod(0))
-    ?.status?.initContainerStatuses?.find(({ name }) => name === resultContainer)
-  const ended = status?.state?.terminated ?? status?.lastState?.terminated
+  const containers = related.get(Pod, names(db).pod(0))?.status?.initContainerStatuses ?? []
+  // Those before the last one say something when they fail.
+  const ended = containers
+    .filter(({ name }) => containerNames.some((one) => one === name))
+    .map(({ name, state, lastState }) => ({ name, ...(state?.terminated ?? lastState?.terminated) }))
+    .find(({ name, exitCode }) => exitCode !== undefined && (exitCode !== 0 || name === resultContainer))
   const message = ended?.message?.trim() ?? ''
   if (ended?.exitCode === 0) {
     const { name, bytes, seconds } = resultOf(message)

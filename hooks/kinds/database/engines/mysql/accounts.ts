@@ -1,6 +1,7 @@
 // The accounts of MySQL: those of applications, of exporters, and of the operator that makes further users.
 import type { Database } from '../../schema.ts'
 import { monitor, operator, paths } from '../engine.ts'
+import { copyAccountScript } from './copy-scripts.ts'
 
 /**
  * Bash: makes them as the mounted credentials say, as often as it is run. With `keepsPrevious` the administrator's password
@@ -36,7 +37,7 @@ CREATE USER IF NOT EXISTS $username@'%' IDENTIFIED BY $password ACCOUNT LOCK;
 ALTER USER $username@'%' IDENTIFIED BY $password ACCOUNT ${state === 'open' ? 'UNLOCK' : 'LOCK'};
 GRANT ALL ON \`${db.spec.credentials.database.replaceAll('_', '\\\\_')}\`.* TO $username@'%';
 SQL
-${monitorScript}${operatorScript(db.spec.credentials.database)}`
+${monitorScript}${operatorScript(db.spec.credentials.database)}${copyAccountScript(db)}`
 }
 
 // Statistics, and no row of anybody's tables, which it could read once.

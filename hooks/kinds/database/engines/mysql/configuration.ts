@@ -1,6 +1,7 @@
 // The option file of MySQL, and what of it a running server takes over.
 import type { Database } from '../../schema.ts'
 import { type Configuration, mebibytes, paths } from '../engine.ts'
+import { isCopied } from './copy-scripts.ts'
 
 /** Where the server listens, and where its configuration and its data are. */
 export const port = 3306
@@ -21,6 +22,7 @@ export function configurationOf(
     ...sized(memoryBytes, group !== undefined),
     ...own(db),
     ...userSettings(db),
+    ...copied(db),
     ...group,
   }
   const names = Object.keys(settings).sort()
@@ -70,6 +72,12 @@ function own(db: Database): Record<string, string> {
           require_secure_transport: db.spec.tls.required ? 'ON' : 'OFF',
         }),
   }
+}
+
+// What a copy takes on the side of the server that is copied, and what says which transactions are in it.
+function copied(db: Database): Record<string, string> {
+  if (!isCopied(db)) return {}
+  return { gtid_mode: 'ON', enforce_gtid_consistency: 'ON', plugin_load_add: 'mysql_clone.so' }
 }
 
 function userSettings(db: Database): Record<string, string> {

@@ -1,18 +1,17 @@
 // Physical backups of PostgreSQL by pgBackRest (https://pgbackrest.org/configuration.html): every pod archives its log,
 // and a sidecar takes backups when the Job of a DatabaseBackup asks for one. Why this way is in
 // docs/decisions/0038-physical-backups-by-a-sidecar.md.
-import type { Container, SecretProjection, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
+import type { Container, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
 import { shortHash } from '../../../../sdk/names.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
 import { canonicalResources } from '../../../../sdk/podspec.ts'
 import { periodSeconds } from '../../../../sdk/schedule.ts'
 import type { Database } from '../../schema.ts'
-import { secretMode } from '../../token.ts'
-import type { Archive } from '../archive.ts'
-import { paths } from '../engine.ts'
+import { type Archive, repositoryPath, storeVolume } from '../archive.ts'
+import { monitor, paths } from '../engine.ts'
 import { agentMount, agentVolume, bringAgent } from './agent.ts'
 import { archives } from './archive-parameters.ts'
-import { agentSidecarScript, archiveScript } from './archive-scripts.ts'
+import { agentSidecarScript, archiveScript, requestScript } from './archive-scripts.ts'
 import { agentPath } from './member-scripts.ts'
 import { dataDirectory, port, socketPath } from './parameters.ts'
 import { restoreScripts, sourcePath } from './restore-scripts.ts'
@@ -26,6 +25,26 @@ const storePath = `${paths.credentials}/store`
 
 export const pgBackRest: Archive = {
   stanza: (db) => `${db.metadata.name}-${shortHash(db.metadata.uid)}`,
+  requestScript,
+  watch: {
+    env: (host) => [
+      { name: 'PGHOST', value: host },
+      { name: 'PGUSER', value: monitor.username },
+      { name: 'PGDATABASE', value: 'postgres' },
+      { name: 'PGCONNECT_TIMEOUT', value: '5' },
+    ],
+    // https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ARCHIVER-VIEW
+    // A command that fails only does so after pgBackRest has tried for minutes, so that a segment that waits is looked for as well.
+    question: (folder) => `PGPASSWORD=$(cat ${folder}/${monitor.key})
+export PGPASSWORD
+why=$(psql --no-psqlrc --quiet --tuples-only --no-align --command="
+SELECT 'the segment ' || last_failed_wal || ' could not be archived' FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, '-infinity')
+UNION ALL
+(SELECT 'the segment ' || replace(name, '.ready', '') || ' waits to be archived since ' || modification FROM pg_ls_archive_statusdir()
+WHERE name LIKE '%.ready' AND modification < now() - interval '1 minute' ORDER BY modification LIMIT 1)") || exit 1
+[ -z "$why" ] || { echo "$why"; exit 1; }`,
+  },
+  ownedParameters: /^(archive_(mode|command|library|timeout)|wal_level)$/i,
   files: (db) => ({
     ...(archives(db) ? { 'pgbackrest.conf': ownConfiguration(db) } : {}),
     ...(physicalSource(db) === undefined ? {} : { 'source.conf': sourceConfiguration(db) }),
@@ -76,7 +95,7 @@ export const pgBackRest: Archive = {
   },
   volumes: (db, hasAgent) => [
     ...(hasAgent || !isUsed(db) ? [] : [agentVolume]),
-    ...(archives(db) ? [store('store', db.spec.backup.destination, db.spec.backup.encryption)] : []),
+    ...(archives(db) ? [storeVolume('store', db.spec.backup.destination, db.spec.backup.encryption)] : []),
     ...sourceVolumes(db),
   ],
   mounts: (db, hasAgent) => [
@@ -86,7 +105,11 @@ export const pgBackRest: Archive = {
   proof(db, settings) {
     const { mounts, volumes, ...more } = proof(db, settings)
     const { destination, encryption } = db.spec.backup
-    return { ...more, mounts: [...mounts, storeMount], volumes: [...volumes, store('store', destination, encryption)] }
+    return {
+      ...more,
+      mounts: [...mounts, storeMount],
+      volumes: [...volumes, storeVolume('store', destination, encryption)],
+    }
   },
 }
 
@@ -111,15 +134,6 @@ const restoreResources = canonicalResources({
   requests: { cpu: '100m', memory: '512Mi', 'ephemeral-storage': '16Mi' },
   limits: { memory: '1Gi', 'ephemeral-storage': '256Mi' },
 })
-
-/** Where in the bucket physical backups of that Database lie. */
-export function repositoryPath(
-  s3: NonNullable<Destination['s3']>,
-  namespace: string | undefined,
-  name: string,
-): string {
-  return `${s3.prefix ?? `${namespace}/${name}`}/physical`
-}
 
 function ownConfiguration(db: Database): string {
   const { destination, encryption, retention } = db.spec.backup
@@ -209,33 +223,5 @@ function render(sections: Record<string, Record<string, string>>): string {
 
 function sourceVolumes(db: Database): Volume[] {
   const source = physicalSource(db)
-  return source === undefined ? [] : [store('source', source.destination, source.encryption)]
-}
-
-// Optional: a Secret that is missing shall not keep the database from starting. What then does not work says so.
-function store(name: string, destination: Destination | undefined, encryption: Encryption): Volume {
-  const s3 = destination?.s3
-  const from = (secret: string, items: { key: string; path: string }[]): { secret: SecretProjection } => ({
-    secret: { name: secret, items, optional: true },
-  })
-  return {
-    name,
-    projected: {
-      defaultMode: secretMode,
-      sources: [
-        ...(s3?.credentialsSecret === undefined
-          ? []
-          : [
-              from(s3.credentialsSecret.name, [
-                { key: 'access-key-id', path: 'access-key-id' },
-                { key: 'secret-access-key', path: 'secret-access-key' },
-              ]),
-            ]),
-        ...(s3?.caSecret === undefined ? [] : [from(s3.caSecret.name, [{ key: s3.caSecret.key, path: 'ca.crt' }])]),
-        ...(encryption === undefined
-          ? []
-          : [from(encryption.secretName, [{ key: encryption.key, path: 'passphrase' }])]),
-      ],
-    },
-  }
+  return source === undefined ? [] : [storeVolume('source', source.destination, source.encryption)]
 }
