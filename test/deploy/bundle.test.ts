@@ -74,7 +74,8 @@ t.test('serving loads neither the Kubernetes client nor what only other commands
     )
   }
   const bytes = loaded.reduce((sum, name) => sum + readFileSync(join(first.outdir, name)).length, 0)
-  t.ok(bytes < 1_500_000, `${bytes} bytes are loaded`)
+  // It grows with the kinds. A library that only other commands need would add more at once.
+  t.ok(bytes < 1_650_000, `${bytes} bytes are loaded`)
 })
 
 t.test('every package in it is there with its licence', async (t) => {
