@@ -283,6 +283,8 @@ if (reason !== undefined) {
     t.comment(
       `restored to ${instant} and replicated, both Ready ${Math.round((Date.now() - began) / 1000)} s after apply`,
     )
+    // The node's rules for a Service follow its endpoints after a moment.
+    await cluster.until('it is served', () => ask('then', 'SELECT 1').catch(() => undefined), 30)
     t.equal(await ask('then', 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM notes'), '1 2')
     t.equal(await ask('last', 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM notes'), '2 3')
     const next = await backUp('last', 'of-last')
