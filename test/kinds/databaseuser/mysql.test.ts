@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { releasingUsers } from '../../../hooks/kinds/database/engines/mysql/restore-scripts.ts'
 import { scripts } from '../../../hooks/kinds/databaseuser/scripts/index.ts'
 import { variable } from '../../../hooks/kinds/databaseuser/scripts/script.ts'
 import { stage, mysqlVersion as version } from '../database/mysqlserver.ts'
@@ -52,6 +53,7 @@ t.test('a user of MySQL', { skip: version === undefined && 'there is no MySQL' }
     const { status, stderr, stdout } = shell('bash', ['-c', local(text)], {
       [variable.host]: '127.0.0.1',
       [variable.port]: String(port),
+      [variable.username]: 'reporting',
       [variable.logins]: Object.keys(logins).join(' '),
       [variable.mark]: mark,
       [variable.grants]: grants,
@@ -114,6 +116,26 @@ t.test('a user of MySQL', { skip: version === undefined && 'there is no MySQL' }
     )
   }
   t.ok(may('app', 'AppSecret1', 'SELECT 1'))
+
+  t.comment('what came with a backup is taken over by the first that asks, with its logins')
+  const [gone, next, late] = ['1', '2', '3'].map((digit) => `${digit.repeat(8)}-0000-4000-8000-000000000000`)
+  const of = (mark: string | undefined, logins: Record<string, string>) =>
+    run(apply, logins, 'app_1\tSELECT', mark === undefined ? {} : { mark })
+  t.equal(run(drop, {}, '').status, 0)
+  t.equal(of(gone, { reporting_2603011200: 'Before1', reporting_2603021200: 'Before2' }).status, 0)
+  t.match(of(next, { reporting_2603021200: 'After2' }).log, 'refused: there is a user "reporting_2603021200" already')
+  const options = `--no-defaults --socket=${root}/run/mysqld.sock --user=root --batch --skip-column-names --raw`
+  const client = `MYSQL_PWD='Secret of superuser' mysql ${options}`
+  const released = shell('bash', ['-c', `${client} --execute="${releasingUsers}" | ${client}`])
+  t.equal(released.status, 0, released.stderr)
+  const taken = of(next, { reporting_2603021200: 'After2' })
+  t.equal(taken.status, 0, taken.log)
+  t.ok(may('reporting_2603021200', 'After2', 'SELECT * FROM sales'))
+  t.notOk(may('reporting_2603011200', 'Before1', 'SELECT 1'), 'a login before has ended')
+  t.match(of(late, { reporting_2603021200: 'Late' }).log, 'refused: there is a user "reporting_2603021200" already')
+  t.equal(of(next, { reporting_2603021200: 'After2' }).changes, 0)
+  t.equal(run(drop, {}, '', next === undefined ? {} : { mark: next }).status, 0)
+  t.equal(run(apply, { reporting: password }, 'app_1\tOWNER').status, 0)
 
   const dropped = run(drop, {}, '')
   t.equal(dropped.status, 0, dropped.log)

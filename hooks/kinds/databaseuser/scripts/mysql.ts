@@ -1,6 +1,6 @@
 // A user of MySQL: each login is an account for any host that has the privileges itself.
 // https://dev.mysql.com/doc/refman/8.4/en/account-management-statements.html
-import { operator } from '../../database/engines/engine.ts'
+import { operator, recovered } from '../../database/engines/engine.ts'
 import { paths, type Scripts, variable } from './script.ts'
 
 // Statements come by standard input and passwords by a file that only this user reads. Whose an account is stands in
@@ -35,6 +35,19 @@ drop() {
   # Whoever is logged in keeps his session: it ends with his account.
   execute "DROP USER IF EXISTS $(account "$1")"
 }
+`
+
+// What a recovery brought, with all its logins: whoever made it may be gone for ever.
+const takeOver = String.raw`
+base=$(printf '%s' "$${variable.username}" | literal)
+owner="ATTRIBUTE->>'$.\"operator-hooks\"'"
+while IFS= read -r login; do
+  echo "TAKE OVER $(account "$login")"
+  client <<<"ALTER USER $(account "$login") ATTRIBUTE '{\"operator-hooks\": \"$${variable.mark}\"}'"
+  changes=$((changes + 1))
+done < <(client <<<"SELECT USER FROM information_schema.USER_ATTRIBUTES WHERE HOST = '%' AND $owner IN (
+  SELECT $owner FROM information_schema.USER_ATTRIBUTES WHERE HOST = '%' AND $owner LIKE '%${recovered}'
+  AND (USER = $base OR LEFT(USER, CHAR_LENGTH(USER) - 11) = $base AND RIGHT(USER, 11) REGEXP '^_[0-9]{10}$'))")
 `
 
 // An account is made without a password that would work, and gets one like all the others: so a Job that ends in
@@ -137,6 +150,6 @@ printf '{"changes":%d}' "$changes" >"$${variable.result}"
 `
 
 export const mysql: Scripts = {
-  apply: `${prologue}${privileges}${accounts}${surplusLogins}${report}`,
+  apply: `${prologue}${privileges}${takeOver}${accounts}${surplusLogins}${report}`,
   drop: `${prologue}${allLogins}${report}`,
 }

@@ -1,7 +1,6 @@
 // A user of PostgreSQL: a role that holds the privileges, and logins that are members of it, or the role itself.
 // https://www.postgresql.org/docs/current/user-manag.html
-import { operator } from '../../database/engines/engine.ts'
-import { recovered } from '../../database/engines/postgresql/restore-scripts.ts'
+import { operator, recovered } from '../../database/engines/engine.ts'
 import { paths, type Scripts, variable } from './script.ts'
 
 // Backquotes are psql's: it sets the variable to what the command prints. format() with %I and %L quotes what becomes

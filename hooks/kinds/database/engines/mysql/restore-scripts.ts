@@ -6,7 +6,7 @@ import { isRecovering } from '../../recovery/pending.ts'
 import { notFetched } from '../../recovery/scripts.ts'
 import { recoveryOf, sourceOfSpec } from '../../recovery/source.ts'
 import type { Database } from '../../schema.ts'
-import { paths } from '../engine.ts'
+import { paths, recovered } from '../engine.ts'
 import { dataFolder, runFolder } from './configuration.ts'
 import { copyAccount, unpackScript } from './copy-scripts.ts'
 
@@ -133,6 +133,17 @@ function compact(time: string): string {
   return `${new Date(time).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`
 }
 
+/**
+ * SQL that gives SQL, for a shell's double quotes: accounts that DatabaseUsers made are there for others to take over. The
+ * resources that made them may be gone, or belong to the Database that the backup is of.
+ */
+export const releasingUsers = String.raw`
+SELECT CONCAT('ALTER USER ', QUOTE(USER), '@', QUOTE(HOST), ' ATTRIBUTE ',
+              QUOTE(JSON_OBJECT('operator-hooks', CONCAT(ATTRIBUTE->>'\$."operator-hooks"', '${recovered}'))), ';')
+  FROM information_schema.USER_ATTRIBUTES
+ WHERE ATTRIBUTE->>'\$."operator-hooks"' REGEXP '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\$'
+`.trim()
+
 /** Only while the log is replayed, in which the passwords of all others may change. */
 const replayUser = 'operator_hooks_replay'
 
@@ -241,6 +252,7 @@ ask --execute='RESET REPLICA ALL' || true
 # Where there is an agent it says so; here nobody else can be.
 echo primary >${runFolder}/role
 bash ${paths.scripts}/accounts.sh
+ask --raw --execute="${releasingUsers}" | ask
 ask --execute='SHUTDOWN'
 wait $server
 seconds=$(($(date +%s) - $(cat "$state.began")))

@@ -3,7 +3,7 @@ import { shortHash } from '../../../../sdk/names.ts'
 import { isRecovering } from '../../recovery/pending.ts'
 import { recoveryOf, sourceOfSpec } from '../../recovery/source.ts'
 import type { Database } from '../../schema.ts'
-import { paths } from '../engine.ts'
+import { paths, recovered } from '../engine.ts'
 import { agentPath } from './member-scripts.ts'
 import { configurationPath, majorOf, socketPath } from './parameters.ts'
 
@@ -16,9 +16,6 @@ export function restoreScripts(db: Database): Record<string, string> {
     'restore.sh': isRecovering(db) ? restoreScript(db) : 'exit 0',
   }
 }
-
-/** What follows the uid of the DatabaseUser in the comment of a role that came with a backup. */
-export const recovered = ' recovered'
 
 /**
  * SQL: roles that DatabaseUsers made are there for others to take over. The resources that made them may be gone, or belong
