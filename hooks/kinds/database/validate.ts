@@ -30,16 +30,20 @@ function nameProblems({ metadata: { name } }: Database): Problem[] {
 }
 
 function archiveProblems(db: Database): Problem[] {
-  const { backup, parameters = {} } = db.spec
-  const owned = engineOf(db).archive?.ownedParameters
-  if (backup.method !== 'physical' || owned === undefined) return []
-  return Object.keys(parameters)
-    .filter((name) => owned.test(name))
-    .map((name) => ({
-      field: fieldBelow('spec.parameters', name),
-      message: 'cannot be set: physical backups archive the log',
-      reason: 'InvalidParameter',
-    }))
+  const { backup, parameters = {}, version } = db.spec
+  const { archive, title } = engineOf(db)
+  if (backup.method !== 'physical' || archive === undefined) return []
+  const { ownedParameters, earliest } = archive
+  const owned = Object.keys(parameters).filter((name) => ownedParameters.test(name))
+  const message = 'cannot be set: physical backups archive the log'
+  const problems = owned.map((name) => ({
+    field: fieldBelow('spec.parameters', name),
+    message,
+    reason: 'InvalidParameter',
+  }))
+  if (earliest === undefined || !isEarlier(version, earliest)) return problems
+  const old = `is ${version}, and physical backups of ${title} need ${earliest} at least; take backup.method logical`
+  return [...problems, { field: 'spec.version', message: old, reason: 'VersionTooOld' }]
 }
 
 // Group Replication keeps messages of 128 MiB at least, and certifies and applies beside it: a member of 512 MiB is killed by

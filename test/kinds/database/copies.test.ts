@@ -103,6 +103,7 @@ t.test('refused, where it cannot be', async (t) => {
       { backup: { method: 'physical', destination: { claim: { name: 'c' } } } },
       /^spec\.backup\.destination: .* S3 by https/,
     ],
+    [{ backup: physical, version: '8.0.29' }, /^spec\.version: is 8\.0\.29, .* need 8\.0\.30/],
     [{ backup: physical, parameters: { gtid_mode: 'OFF' } }, /^spec\.parameters\.gtid_mode: cannot be set/],
     [{ backup: physical, parameters: { 'skip-log-bin': 'ON' } }, /^spec\.parameters\.skip-log-bin: cannot be set/],
     [{ credentials: { username: 'operator_hooks_backup' } }, /^spec\.credentials\.username: must not be a name that/],

@@ -57,6 +57,8 @@ export interface Archive {
   watch?: Watch
   /** Parameters that are the archive's to set. */
   ownedParameters: RegExp
+  /** The earliest version of the engine that has what it takes. */
+  earliest?: string
   /** Configuration files beside the engine's. */
   files(db: Database): Readonly<Record<string, string>>
   /** Bash: scripts beside the engine's, by file name; `isMember`: of a replicated database. */

@@ -21,6 +21,8 @@ export const clones: Archive = {
   stanza: (db) => `${db.metadata.name}-${shortHash(db.metadata.uid)}`,
   secretKeys: (db) => (isCopied(db) ? [copyAccount.key] : []),
   copy: { passwordKey: copyAccount.key, script: copyScript, verifyScript: verifyCopyScript },
+  // A copy is opened with a small redo log: innodb_redo_log_capacity.
+  earliest: '8.0.30',
   ownedParameters: /^(gtid.mode|enforce.gtid.consistency|plugin.load.*|(skip|disable)?.?log.bin)$/i,
   files: () => ({}),
   watch: {
