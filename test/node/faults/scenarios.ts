@@ -85,6 +85,7 @@ export const faults: readonly Fault[] = [
     name: 'pod-frozen',
     title: 'all containers of the primary pod frozen for 27 s, then woken',
     goals: { postgresql: 20, mysql: 10 },
+    prepare: freshPrimary,
     strike: (world) => freeze(world, 'pod'),
     last: () => wait(27_000),
   },
@@ -263,6 +264,7 @@ function frozen(name: string, seconds: number): Fault {
     name,
     title: `primary frozen (SIGSTOP) for ${seconds} s, then woken`,
     goals: { postgresql: 20, mysql: 10 },
+    prepare: freshPrimary,
     strike: (world) => freeze(world, 'container'),
     last: () => wait(seconds * 1000),
   }

@@ -146,6 +146,13 @@ function worldOf(given: Given): World {
     return found
   }
   const single = members === 1
+  // Who is synchronous is noted some seconds after a primary came back, and until then nobody takes over from it: a fault
+  // that strikes before is two at a time.
+  const hasSuccessor = async () => {
+    if (!given.synchronous || engine !== 'postgresql' || single) return true
+    const noted = await cluster.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace, name: `${name}-patroni-sync` })
+    return (noted?.metadata.annotations?.sync_standby ?? '') !== ''
+  }
 
   return {
     ...given,
@@ -179,7 +186,7 @@ function worldOf(given: Given): World {
         const object = await cluster.get(reference)
         const condition = conditionOf(object, 'Ready')
         const settled = at(object, 'status', 'observedGeneration') === object?.metadata.generation
-        if (condition?.status === 'True' && settled) ready ??= Date.now()
+        if (condition?.status === 'True' && settled && (await hasSuccessor())) ready ??= Date.now()
         else ready = undefined
         const since = witness.healthySince()
         // What it said last says nothing about now.
