@@ -139,9 +139,9 @@ function compact(time: string): string {
  */
 export const releasingUsers = String.raw`
 SELECT CONCAT('ALTER USER ', QUOTE(USER), '@', QUOTE(HOST), ' ATTRIBUTE ',
-              QUOTE(JSON_OBJECT('operator-hooks', CONCAT(ATTRIBUTE->>'\$."operator-hooks"', '${recovered}'))), ';')
+              QUOTE(JSON_OBJECT('operator-hooks', CONCAT(ATTRIBUTE->>'\$.\"operator-hooks\"', '${recovered}'))), ';')
   FROM information_schema.USER_ATTRIBUTES
- WHERE ATTRIBUTE->>'\$."operator-hooks"' REGEXP '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\$'
+ WHERE ATTRIBUTE->>'\$.\"operator-hooks\"' REGEXP '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\$'
 `.trim()
 
 /** Only while the log is replayed, in which the passwords of all others may change. */
