@@ -45,7 +45,8 @@ export function statefulSet(
       // All at once: engines that replicate find one another, and a lone pod that cannot start holds up nobody.
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'RollingUpdate' },
-      minReadySeconds: replication?.settleSeconds ?? 0,
+      // The API server keeps no 0.
+      ...(replication?.settleSeconds === undefined ? {} : { minReadySeconds: replication.settleSeconds }),
       // Claims outlive the StatefulSet, whoever deletes it; only finalize decides otherwise.
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       template: {
