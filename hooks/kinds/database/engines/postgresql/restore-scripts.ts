@@ -47,8 +47,11 @@ broken = [one["status"] for one in stanzas if one["status"]["code"] == 99]
 found = [(one, stanza) for stanza in stanzas for one in stanza.get("backup", []) if not one.get("error")]
 if not found and broken:
     said = " ".join(repo["status"]["message"] for stanza in stanzas for repo in stanza.get("repo", []) if repo["status"]["code"]) or broken[0]["message"]
-    text = re.sub(r"\s+", " ", said)[:300]
-    fail("DecryptionFailed" if re.search("crypt|cipher|passphrase", said, re.I) else "SourceUnavailable", "the archive of " + database + " cannot be read: " + text)
+    text = re.sub(r"[^ -~]+", " ", said)[:300]
+    # With another passphrase it finds either that it cannot decrypt, or that what came of it makes no sense.
+    nonsense = "BackupCorrupt" if os.environ["ENCRYPTED"] == "" else "DecryptionFailed"
+    reason = "DecryptionFailed" if re.search("crypt|cipher|passphrase", said, re.I) else nonsense if "FormatError" in said else "SourceUnavailable"
+    fail(reason, "the archive of " + database + " cannot be read: " + text)
 if not found:
     fail("BackupNotFound", "there is no physical backup of " + database + " in " + os.environ["PLACE"])
 if wanted:
@@ -83,7 +86,7 @@ function restoreScript(db: Database): string {
 export LC_ALL=C TZ=UTC
 RESULT_FILE=/dev/termination-log
 state=$(dirname "$PGDATA")/.recovery-${shortHash(db.metadata.uid)}
-export DATABASE='${source.database}' BACKUP='${backupName}' TARGET='${targetTime}' MAJOR='${major}' PLACE='${source.place}'
+export DATABASE='${source.database}' BACKUP='${backupName}' TARGET='${targetTime}' MAJOR='${major}' ENCRYPTED='${encryption === undefined ? '' : 'yes'}' PLACE='${source.place}'
 fail() { printf '%s: %s' "$1" "$2" >"$RESULT_FILE"; echo "$2" >&2; exit 1; }
 # What pgBackRest gives as the error, for its last line only says that there was one.
 last() { { sed -n '/ERROR: /{s/.*ERROR: *//p;q}' "$1" | grep . || grep -v '^[[:space:]]*$' "$1" | tail -n 1; } | cut -c 1-300; }
