@@ -61,19 +61,17 @@ if (reason !== undefined) {
       },
       /** Runs a statement as the application does, with what the Secret says. */
       async ask(name: string, statement: string, engine = 'postgresql') {
-        return (
-          await kubectl(
-            'exec',
-            `${name}-0`,
-            '--container=database',
-            '--',
-            'bash',
-            '-c',
-            clients[engine] ?? '',
-            name,
-            statement,
-          )
-        ).trim()
+        const command = ['bash', '-c', clients[engine] ?? '', name, statement]
+        const deadline = Date.now() + 30_000
+        while (true) {
+          try {
+            return (await kubectl('exec', `${name}-0`, '--container=database', '--', ...command)).trim()
+          } catch (error) {
+            // Nodes learn of a Service's pods a moment after the API server, and what was refused was not done.
+            if (Date.now() > deadline || !/Connection refused|Can't connect/.test(String(error))) throw error
+            await new Promise((resolve) => setTimeout(resolve, 1000))
+          }
+        }
       },
       /** The same as a DatabaseUser, with what its Secret says. */
       async askAs(user: string, name: string, statement: string, engine = 'postgresql') {
