@@ -3,7 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { paths } from '../../hooks/kinds/database/engines/engine.ts'
 import { engineOf } from '../../hooks/kinds/database/engines/index.ts'
-import type { Database } from '../../hooks/kinds/database/schema.ts'
+import { type Database, spec } from '../../hooks/kinds/database/schema.ts'
 import { isRecord } from '../../hooks/sdk/kubernetes.ts'
 import type { NodeCluster } from '../node/cluster.ts'
 import type { EngineName } from '../node/faults/world.ts'
@@ -233,11 +233,16 @@ async function bareOptions(cluster: NodeCluster, namespace: string, engineName: 
   }
 }
 
+// As the hook reads it, with all defaults.
 function databaseOf(cluster: NodeCluster, namespace: string, engine: EngineName): Database {
   const object = database(namespace, name, { engine, version: cluster.versions[engine], replicas: 1, resources })
-  if (!isRecord(object.spec)) throw new Error('a Database has a spec')
-  const spec = { credentials: { username: 'app', database: 'app', rotation: 0 }, ...object.spec }
-  return { ...object, spec } as unknown as Database
+  const credentials = { username: 'app', database: 'app', rotation: 0 }
+  return {
+    apiVersion: 'example.com/v1',
+    kind: 'Database',
+    metadata: { ...object.metadata, name, namespace, uid: namespace },
+    spec: spec.parse({ credentials, ...(isRecord(object.spec) ? object.spec : {}) }),
+  }
 }
 
 const loads: Record<EngineName, { ready: string; settings: string; prepare: string; run: string }> = {
