@@ -11,7 +11,7 @@ import type { CronJob, Job, NetworkPolicy } from '../../sdk/resources.ts'
 import { periodSeconds } from '../../sdk/schedule.ts'
 import { s3Env, uploadImage } from '../database/backup.ts'
 import { dumpScript } from '../database/backup-scripts.ts'
-import { type Archive, repositoryPath } from '../database/engines/archive.ts'
+import { type Archive, repositoryPath, stanzaOf } from '../database/engines/archive.ts'
 import { paths as enginePaths } from '../database/engines/engine.ts'
 import { engineOf } from '../database/engines/index.ts'
 import { names as databaseNames, selectorLabels as databasePods, host } from '../database/names.ts'
@@ -202,7 +202,7 @@ function commonEnv(backup: DatabaseBackup, db: Database): EnvVar[] {
   return [
     { name: 'BACKUP_PATH', value: paths.backup },
     { name: 'DATABASE_NAME', value: series(backup, db) },
-    { name: 'RESULT_FILE', value: '/dev/termination-log' },
+    { name: 'RESULT_FILE', value: terminationLog },
     { name: 'HOME', value: '/tmp' },
   ]
 }
@@ -217,7 +217,7 @@ function storeEnv(backup: DatabaseBackup, db: Database, reach: Reach): EnvVar[] 
       ? destination.s3
       : {
           ...destination.s3,
-          prefix: `${repositoryPath(destination.s3, db.metadata.namespace, folder)}/${archive.stanza(db)}`,
+          prefix: `${repositoryPath(destination.s3, db.metadata.namespace, folder)}/${stanzaOf(db)}`,
         }
   return [
     ...(seconds === undefined ? [] : [{ name: 'RETENTION_SECONDS', value: String(seconds) }]),

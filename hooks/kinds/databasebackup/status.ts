@@ -6,7 +6,7 @@ import { isRecord } from '../../sdk/kubernetes.ts'
 import type { Live } from '../../sdk/observed.ts'
 import { CronJob, Job } from '../../sdk/resources.ts'
 import { periodSeconds } from '../../sdk/schedule.ts'
-import { repositoryPath } from '../database/engines/archive.ts'
+import { repositoryPath, stanzaOf } from '../database/engines/archive.ts'
 import { engineOf } from '../database/engines/index.ts'
 import { endOf, failureReason, jobOutcome, lastLine, lastMessage } from '../database/jobs.ts'
 import type { Database } from '../database/schema.ts'
@@ -184,7 +184,7 @@ function locationOf({ spec }: DatabaseBackup, db: Database, name: string): strin
     const path = repositoryPath(s3, metadata.namespace, metadata.name)
     const { archive } = engineOf(db)
     const folder = archive?.requestScript === undefined ? '' : '/backup'
-    return `s3://${s3.bucket}/${path}${folder}/${archive?.stanza(db)}/${name}`
+    return `s3://${s3.bucket}/${path}${folder}/${stanzaOf(db)}/${name}`
   }
   const file = spec.encryption === undefined ? name : `${name}.sealed`
   if (s3 === undefined) return `claim ${claim?.name ?? ''}: ${metadata.name}/${file}`

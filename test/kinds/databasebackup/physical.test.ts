@@ -73,14 +73,14 @@ t.test('its Job asks the database, and needs neither keys nor room', async (t) =
   t.notMatch(JSON.stringify(policy), '443', 'it does not reach the store')
 })
 
-t.test('what the sidecar told is its status, and where the backup lies', async (t) => {
+/** The Job of a backup that is done, and its pod with what it told. */
+function endedWith(message: string) {
   const job = {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: { name: 'now-once', namespace: 'shop', uid: 'job-1' },
     status: { conditions: [{ type: 'Complete', status: 'True', lastTransitionTime: '2026-03-01T12:00:09Z' }] },
   }
-  const message = '{"name":"20260301-120000F","bytes":3735776,"seconds":4,"verified":false}'
   const pod = {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -91,7 +91,12 @@ t.test('what the sidecar told is its status, and where the backup lies', async (
     },
     status: { containerStatuses: [{ name: 'finish', state: { terminated: { message } } }] },
   }
-  const { response } = answerTo({}, physical, { jobs: [job], pods: [pod] })
+  return { jobs: [job], pods: [pod] }
+}
+
+t.test('what the sidecar told is its status, and where the backup lies', async (t) => {
+  const ended = endedWith('{"name":"20260301-120000F","bytes":3735776,"seconds":4,"verified":false}')
+  const { response } = answerTo({}, physical, ended)
   const { lastBackup } = response.status as { lastBackup: Record<string, unknown> }
   t.match(lastBackup, { name: '20260301-120000F', size: 3735776, durationSeconds: 4, encrypted: true })
   t.match(
@@ -151,25 +156,9 @@ t.test('that of MySQL copies, from a replica by preference, with an account that
 })
 
 t.test('where a copy of MySQL lies is its folder', async (t) => {
-  const job = {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { name: 'now-once', namespace: 'shop', uid: 'job-1' },
-    status: { conditions: [{ type: 'Complete', status: 'True', lastTransitionTime: '2026-03-01T12:00:09Z' }] },
-  }
-  const message = '{"name":"orders_now-20260301T120000Z","bytes":2461678,"seconds":9,"verified":true}'
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name: 'p',
-      namespace: 'shop',
-      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'now-once', uid: 'job-1' }],
-    },
-    status: { containerStatuses: [{ name: 'finish', state: { terminated: { message } } }] },
-  }
+  const ended = endedWith('{"name":"orders_now-20260301T120000Z","bytes":2461678,"seconds":9,"verified":true}')
   const mysql = { engine: 'mysql', version: '8.4.3' }
-  const { response } = answerTo({ verify: true }, physical, { jobs: [job], pods: [pod] }, mysql)
+  const { response } = answerTo({ verify: true }, physical, ended, mysql)
   const { lastBackup } = response.status as { lastBackup: Record<string, unknown> }
   t.match(lastBackup, { size: 2461678, verified: true })
   t.match(

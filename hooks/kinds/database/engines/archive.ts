@@ -1,6 +1,8 @@
 // What archives the log of an engine and takes physical backups: what its pods need for it, single or replicated.
 import type { Container, EnvVar, SecretProjection, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
 import type { Settings } from '../../../sdk/definition.ts'
+import { shortHash } from '../../../sdk/names.ts'
+import { canonicalResources } from '../../../sdk/podspec.ts'
 import type { Database } from '../schema.ts'
 import { secretMode } from '../token.ts'
 
@@ -46,8 +48,6 @@ export interface Proof {
 
 /** The facts of an engine's archive. */
 export interface Archive {
-  /** Under which name the backups of this Database lie in the repository: another Database of its name has another. */
-  stanza(db: Database): string
   /** Keys of the Secret with passwords of accounts that it needs; each is derived with its name as the purpose. */
   secretKeys?(db: Database): readonly string[]
   /** Bash: asks a sidecar for a backup, prints its log and tells the result. */
@@ -75,6 +75,20 @@ export interface Archive {
   /** How a backup that a sidecar took is verified. */
   proof?(db: Database, settings: Settings): Proof
 }
+
+/** Under which name the backups of this Database lie in the repository: another Database of its name has another. */
+export const stanzaOf = ({ metadata }: Database): string => `${metadata.name}-${shortHash(metadata.uid)}`
+
+/** What a sidecar takes that sleeps most of the time, and holds parts of files while it uploads them. */
+export const sidecarResources = canonicalResources({
+  requests: { cpu: '10m', memory: '64Mi', 'ephemeral-storage': '16Mi' },
+  limits: { memory: '512Mi', 'ephemeral-storage': '256Mi' },
+})
+/** What it takes to bring data files back. */
+export const restoreResources = canonicalResources({
+  requests: { cpu: '100m', memory: '512Mi', 'ephemeral-storage': '16Mi' },
+  limits: { memory: '1Gi', 'ephemeral-storage': '256Mi' },
+})
 
 type Destination = Database['spec']['backup']['destination']
 

@@ -148,7 +148,7 @@ export const monitor = { username: 'monitor', key: 'monitor-password' } as const
 export const operator = { username: 'operator_hooks', key: 'operator-password' } as const
 
 /** What follows the uid of the DatabaseUser on a user that came with a backup: it is there for another to take over. */
-export const recovered = ' recovered'
+export const recoveredMark = ' recovered'
 
 /** The user's parameters that the kind does not let him set. */
 export function parameterProblems(db: Database, { ownedParameters, replication }: Engine): Problem[] {

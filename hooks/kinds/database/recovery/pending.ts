@@ -16,7 +16,13 @@ export function isFilling(db: Database): boolean {
 
 /** Whether the first pod gets its data from a physical backup, before the engine starts. */
 export function isPhysical(db: Database): boolean {
-  return db.spec.bootstrap?.recovery?.source.backup?.method === 'physical'
+  return physicalSource(db) !== undefined
+}
+
+/** Where that backup lies; undefined where there is none to begin with. */
+export function physicalSource(db: Database) {
+  const backup = db.spec.bootstrap?.recovery?.source.backup
+  return backup?.method === 'physical' ? backup : undefined
 }
 
 /** Whether a replica of it was ready at some time. */

@@ -1,6 +1,6 @@
 // A user of MySQL: each login is an account for any host that has the privileges itself.
 // https://dev.mysql.com/doc/refman/8.4/en/account-management-statements.html
-import { operator, recovered } from '../../database/engines/engine.ts'
+import { operator, recoveredMark } from '../../database/engines/engine.ts'
 import { paths, type Scripts, variable } from './script.ts'
 
 // Statements come by standard input and passwords by a file that only this user reads. Whose an account is stands in
@@ -46,7 +46,7 @@ while IFS= read -r login; do
   client <<<"ALTER USER $(account "$login") ATTRIBUTE '{\"operator-hooks\": \"$${variable.mark}\"}'"
   changes=$((changes + 1))
 done < <(client <<<"SELECT USER FROM information_schema.USER_ATTRIBUTES WHERE HOST = '%' AND $owner IN (
-  SELECT $owner FROM information_schema.USER_ATTRIBUTES WHERE HOST = '%' AND $owner LIKE '%${recovered}'
+  SELECT $owner FROM information_schema.USER_ATTRIBUTES WHERE HOST = '%' AND $owner LIKE '%${recoveredMark}'
   AND (USER = $base OR LEFT(USER, CHAR_LENGTH(USER) - 11) = $base AND RIGHT(USER, 11) REGEXP '^_[0-9]{10}$'))")
 `
 

@@ -1,6 +1,6 @@
 // A user of PostgreSQL: a role that holds the privileges, and logins that are members of it, or the role itself.
 // https://www.postgresql.org/docs/current/user-manag.html
-import { operator, recovered } from '../../database/engines/engine.ts'
+import { operator, recoveredMark } from '../../database/engines/engine.ts'
 import { paths, type Scripts, variable } from './script.ts'
 
 // Backquotes are psql's: it sets the variable to what the command prints. format() with %I and %L quotes what becomes
@@ -73,7 +73,7 @@ BEGIN
   -- What a recovery brought, with all its logins: whoever made it may be gone for ever.
   FOR one IN
     SELECT r.rolname FROM pg_roles r, pg_roles b
-     WHERE b.rolname = base AND shobj_description(b.oid, 'pg_authid') LIKE '%${recovered}'
+     WHERE b.rolname = base AND shobj_description(b.oid, 'pg_authid') LIKE '%${recoveredMark}'
        AND shobj_description(r.oid, 'pg_authid') = shobj_description(b.oid, 'pg_authid')
   LOOP
     EXECUTE format('COMMENT ON ROLE %I IS %L', one, mark);

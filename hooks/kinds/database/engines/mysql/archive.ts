@@ -3,14 +3,13 @@
 // docs/decisions/0041-physical-backups-by-clone.md.
 import type { Container, EnvVar, VolumeMount } from 'kubernetes-types/core/v1.js'
 import { prefixedImage, suiteImage } from '../../../../sdk/images.ts'
-import { shortHash } from '../../../../sdk/names.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
-import { canonicalResources } from '../../../../sdk/podspec.ts'
 import { s3Env, uploadImage } from '../../backup.ts'
+import { physicalSource } from '../../recovery/pending.ts'
 import { recoveryOf } from '../../recovery/source.ts'
 import { helperResources } from '../../resources.ts'
 import type { Database } from '../../schema.ts'
-import { type Archive, repositoryPath, storeVolume } from '../archive.ts'
+import { type Archive, repositoryPath, restoreResources, sidecarResources, stanzaOf, storeVolume } from '../archive.ts'
 import { monitor, paths } from '../engine.ts'
 import { runFolder } from './configuration.ts'
 import { copyAccount, copyScript, isCopied, verifyCopyScript } from './copy-scripts.ts'
@@ -18,7 +17,6 @@ import { closeScript, logPath, storePath, uploadScript, watchQuestion } from './
 import { fetchScripts, recoveryId, restoreScripts, sourcePath, workFolder } from './restore-scripts.ts'
 
 export const clones: Archive = {
-  stanza: (db) => `${db.metadata.name}-${shortHash(db.metadata.uid)}`,
   secretKeys: (db) => (isCopied(db) ? [copyAccount.key] : []),
   copy: { passwordKey: copyAccount.key, script: copyScript, verifyScript: verifyCopyScript },
   // A copy is opened with a small redo log: innodb_redo_log_capacity.
@@ -49,7 +47,7 @@ export const clones: Archive = {
     const sidecars = (): Container[] => {
       const { destination, encryption } = db.spec.backup
       if (!isCopied(db) || destination?.s3 === undefined) return []
-      const prefix = `${repositoryPath(destination.s3, db.metadata.namespace, db.metadata.name)}/${clones.stanza(db)}`
+      const prefix = `${repositoryPath(destination.s3, db.metadata.namespace, db.metadata.name)}/${stanzaOf(db)}`
       return [
         container('close-logs', {
           ...engine,
@@ -63,7 +61,7 @@ export const clones: Archive = {
           image: prefixedImage(db.spec.backup.uploadImage ?? uploadImage, settings),
           command: ['sh', `${paths.scripts}/upload-logs.sh`],
           restartPolicy: 'Always',
-          resources: uploadResources,
+          resources: sidecarResources,
           env: storeEnv(db, destination.s3, prefix, storePath, encryption !== undefined),
           volumeMounts: [
             ...data.map((mount) => (mount.name === 'data' ? { ...mount, readOnly: true } : mount)),
@@ -120,11 +118,6 @@ export const clones: Archive = {
     physicalSource(db) === undefined ? {} : { 'example.com/recovery': recoveryId(db) },
 }
 
-function physicalSource(db: Database) {
-  const backup = recoveryOf(db)?.source.backup
-  return backup?.method === 'physical' ? backup : undefined
-}
-
 type S3 = NonNullable<NonNullable<Database['spec']['backup']['destination']>['s3']>
 
 // Keys are files that are read at each call; none of them is in the environment of a container.
@@ -145,13 +138,3 @@ function storeEnv(db: Database, s3: S3, prefix: string, mounted: string, isEncry
 const logMount: VolumeMount = { name: 'binlogs', mountPath: logPath }
 const storeMount: VolumeMount = { name: 'store', mountPath: storePath, readOnly: true }
 const sourceMount: VolumeMount = { name: 'source', mountPath: sourcePath, readOnly: true }
-
-// rclone takes some memory for each of its uploads.
-const uploadResources = canonicalResources({
-  requests: { cpu: '10m', memory: '64Mi', 'ephemeral-storage': '16Mi' },
-  limits: { memory: '512Mi', 'ephemeral-storage': '256Mi' },
-})
-const restoreResources = canonicalResources({
-  requests: { cpu: '100m', memory: '512Mi', 'ephemeral-storage': '16Mi' },
-  limits: { memory: '1Gi', 'ephemeral-storage': '256Mi' },
-})

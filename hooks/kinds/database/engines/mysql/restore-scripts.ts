@@ -6,7 +6,7 @@ import { isRecovering } from '../../recovery/pending.ts'
 import { notFetched } from '../../recovery/scripts.ts'
 import { recoveryOf, sourceOfSpec } from '../../recovery/source.ts'
 import type { Database } from '../../schema.ts'
-import { paths, recovered } from '../engine.ts'
+import { paths, recoveredMark } from '../engine.ts'
 import { dataFolder, runFolder } from './configuration.ts'
 import { copyAccount, unpackScript } from './copy-scripts.ts'
 
@@ -139,7 +139,7 @@ function compact(time: string): string {
  */
 export const releasingUsers = String.raw`
 SELECT CONCAT('ALTER USER ', QUOTE(USER), '@', QUOTE(HOST), ' ATTRIBUTE ',
-              QUOTE(JSON_OBJECT('operator-hooks', CONCAT(ATTRIBUTE->>'\$.\"operator-hooks\"', '${recovered}'))), ';')
+              QUOTE(JSON_OBJECT('operator-hooks', CONCAT(ATTRIBUTE->>'\$.\"operator-hooks\"', '${recoveredMark}'))), ';')
   FROM information_schema.USER_ATTRIBUTES
  WHERE ATTRIBUTE->>'\$.\"operator-hooks\"' REGEXP '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\$'
 `.trim()

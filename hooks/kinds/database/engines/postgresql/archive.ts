@@ -2,12 +2,11 @@
 // and a sidecar takes backups when the Job of a DatabaseBackup asks for one. Why this way is in
 // docs/decisions/0038-physical-backups-by-a-sidecar.md.
 import type { Container, Volume, VolumeMount } from 'kubernetes-types/core/v1.js'
-import { shortHash } from '../../../../sdk/names.ts'
 import { restrictedContainer } from '../../../../sdk/podsecurity.ts'
-import { canonicalResources } from '../../../../sdk/podspec.ts'
 import { periodSeconds } from '../../../../sdk/schedule.ts'
+import { physicalSource } from '../../recovery/pending.ts'
 import type { Database } from '../../schema.ts'
-import { type Archive, repositoryPath, storeVolume } from '../archive.ts'
+import { type Archive, repositoryPath, restoreResources, sidecarResources, stanzaOf, storeVolume } from '../archive.ts'
 import { monitor, paths } from '../engine.ts'
 import { agentMount, agentVolume, bringAgent } from './agent.ts'
 import { archives } from './archive-parameters.ts'
@@ -24,7 +23,6 @@ type Encryption = Database['spec']['backup']['encryption']
 const storePath = `${paths.credentials}/store`
 
 export const pgBackRest: Archive = {
-  stanza: (db) => `${db.metadata.name}-${shortHash(db.metadata.uid)}`,
   requestScript,
   watch: {
     env: (host) => [
@@ -117,23 +115,8 @@ function isUsed(db: Database): boolean {
   return archives(db) || physicalSource(db) !== undefined
 }
 
-function physicalSource(db: Database) {
-  const backup = db.spec.bootstrap?.recovery?.source.backup
-  return backup?.method === 'physical' ? backup : undefined
-}
-
 const storeMount: VolumeMount = { name: 'store', mountPath: storePath, readOnly: true }
 const sourceMount: VolumeMount = { name: 'source', mountPath: sourcePath, readOnly: true }
-
-// It sleeps most of the time.
-const sidecarResources = canonicalResources({
-  requests: { cpu: '10m', memory: '64Mi', 'ephemeral-storage': '16Mi' },
-  limits: { memory: '512Mi', 'ephemeral-storage': '256Mi' },
-})
-const restoreResources = canonicalResources({
-  requests: { cpu: '100m', memory: '512Mi', 'ephemeral-storage': '16Mi' },
-  limits: { memory: '1Gi', 'ephemeral-storage': '256Mi' },
-})
 
 function ownConfiguration(db: Database): string {
   const { destination, encryption, retention } = db.spec.backup
@@ -153,7 +136,7 @@ function ownConfiguration(db: Database): string {
     },
     // One line for each file would drown the engine's own log.
     'global:archive-push': { 'log-level-console': 'warn' },
-    [pgBackRest.stanza(db)]: server(db),
+    [stanzaOf(db)]: server(db),
   })
 }
 

@@ -3,7 +3,7 @@ import { shortHash } from '../../../../sdk/names.ts'
 import { isRecovering } from '../../recovery/pending.ts'
 import { recoveryOf, sourceOfSpec } from '../../recovery/source.ts'
 import type { Database } from '../../schema.ts'
-import { paths, recovered } from '../engine.ts'
+import { paths, recoveredMark } from '../engine.ts'
 import { agentPath } from './member-scripts.ts'
 import { configurationPath, majorOf, socketPath } from './parameters.ts'
 
@@ -27,7 +27,7 @@ DECLARE
   statement text;
 BEGIN
   FOR statement IN
-    SELECT format('COMMENT ON ROLE %I IS %L', rolname, shobj_description(oid, 'pg_authid') || '${recovered}') FROM pg_roles
+    SELECT format('COMMENT ON ROLE %I IS %L', rolname, shobj_description(oid, 'pg_authid') || '${recoveredMark}') FROM pg_roles
      WHERE shobj_description(oid, 'pg_authid') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
   LOOP
     EXECUTE statement;
