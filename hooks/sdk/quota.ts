@@ -69,10 +69,16 @@ export function markedByQuota<Workload extends Deployment | StatefulSet>(
 
 const quotaAnnotation = 'platform.example.com/quota'
 
-/** The mark of a Deployment: from its own condition, which stays until pods are made again. */
+/**
+ * The mark of a Deployment: by its own condition, which stays until pods are made again. What else refuses its pods is no
+ * reason for a mark, but one that is there has to change when there is room.
+ */
 export function deploymentMark(live: Deployment | undefined, quotas: readonly ResourceQuota[]) {
-  if (live === undefined || refusalIn(live) === undefined) return undefined
-  return deploymentRefusal(live, quotas) === undefined ? 'room' : 'refused'
+  const failure = live && failureIn(live)
+  if (live === undefined || failure === undefined) return undefined
+  if (deploymentRefusal(live, quotas) !== undefined) return 'refused'
+  const wasMarked = live.metadata.annotations?.[quotaAnnotation] !== undefined
+  return wasMarked || readRefusal(failure) !== undefined ? 'room' : undefined
 }
 
 /** What a quota refuses of what is missing, a sentence for each: which quota, of what, and how much too much it is. */
@@ -90,17 +96,26 @@ export function refusalsOf(missing: readonly Missing[], quotas: readonly Resourc
   })
 }
 
-/** What a quota refuses of a Deployment's pods, from its own condition: a sentence, or undefined when nothing. */
+/**
+ * What a quota refuses of a Deployment's pods: a sentence, or undefined when nothing. Its condition keeps the message of the
+ * first refusal until there is none (calculateStatus of pkg/controller/replicaset): where that was another's, such as a
+ * ServiceAccount that came later than the first pod, the sums are done here.
+ */
 export function deploymentRefusal(deployment: Deployment, quotas: readonly ResourceQuota[]): string | undefined {
   const { metadata, spec, status } = deployment
-  const refusal = refusalIn(deployment)
-  if (refusal === undefined) return undefined
+  const failure = failureIn(deployment)
+  if (failure === undefined) return undefined
   const count = Math.max(1, (spec?.replicas ?? 1) - (status?.replicas ?? 0))
-  const what = `${count} ${count === 1 ? 'pod' : 'pods'} of Deployment/${metadata.name}`
+  const pods = `${count === 1 ? 'pod' : 'pods'} of Deployment/${metadata.name}`
+  const refusal = readRefusal(failure)
+  if (refusal === undefined) {
+    return refusalsOf([{ what: pods, object: podOf(spec?.template?.spec), resource: 'pods', count }], quotas)[0]
+  }
+  const what = `${count} ${pods}`
   if ('unset' in refusal) return `ResourceQuota/${refusal.quota} refuses ${what}: it must specify ${refusal.unset}`
   const quota = quotas.find((one) => one.metadata.name === refusal.quota)
   if (quota?.status?.hard === undefined) return describeShortage(refusal, what, count)
-  // The message is of the first refusal; what the quota says now is what counts.
+  // What the quota says now is what counts.
   const usage = Object.fromEntries(refusal.short.map(({ resource, requested }) => [resource, requested]))
   const [now] = shortageOf(quota, usage, 1)
   if (now === undefined) return undefined
@@ -175,9 +190,10 @@ export function concerns({ spec }: ResourceQuota, object: KubernetesObject): boo
   return object.kind === 'Pod' && scopes.every((scope) => isInScope(object.spec as PodSpec, scope))
 }
 
-function refusalIn({ status }: Deployment): ReturnType<typeof readRefusal> {
+/** Why its pods are refused, in the API server's words. */
+function failureIn({ status }: Deployment): string | undefined {
   const failure = status?.conditions?.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True')
-  return readRefusal(failure?.message ?? '')
+  return failure && (failure.message ?? '')
 }
 
 /** Kinds that are counted under their plural too, from before `count/`. */

@@ -174,6 +174,23 @@ t.test('a Deployment’s own condition is read, and the quota as it is now', asy
   t.equal(mark('1', 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'), undefined)
 })
 
+t.test('a quota is told too where the Deployment still speaks of what refused the first pod', async (t) => {
+  const message = 'pods "web-" is forbidden: error looking up service account shop/web: serviceaccount "web" not found'
+  const template = { spec: { containers: [{ name: 'web', resources: { requests: { cpu: '500m' } } }] } }
+  const plain = deployment(message, 4, 2)
+  const there: Deployment = { ...plain, spec: { replicas: 4, selector: {}, template } }
+  const asked = (cpu: string) => [quota({ 'requests.cpu': cpu }, { 'requests.cpu': '1' })]
+  t.equal(
+    deploymentRefusal(there, asked('1')),
+    'ResourceQuota/compute refuses 2 pods of Deployment/web: requests.cpu: 1 of 1 is used and 2 × 500m are asked for, 1 too much',
+  )
+  t.equal(deploymentRefusal(there, asked('2')), undefined)
+  t.equal(deploymentMark(there, asked('1')), 'refused')
+  t.equal(deploymentMark(there, asked('2')), undefined, 'the quota was never in the way')
+  const marked = { ...there, metadata: { ...there.metadata, annotations: { 'platform.example.com/quota': 'refused' } } }
+  t.equal(deploymentMark(marked, asked('2')), 'room')
+})
+
 t.test('the condition and Ready say the same', async (t) => {
   const condition = quotaCondition(['a', 'b'])
   t.match(condition, { type: 'QuotaExceeded', status: 'True', reason: 'QuotaExceeded', message: 'a; b' })

@@ -17,7 +17,7 @@ export function changedRoles(
 ): ReadonlyMap<KubernetesObject, Role | null> {
   const goes = (pod: KubernetesObject) => ordinalOf(pod) >= members
   const stay = pods.filter((pod) => !(goes(pod) && pod.metadata.labels?.[replicationLabel] === 'replica-set'))
-  const serving = stay.filter((pod) => isReady(pod) && !isTerminating(pod)).sort(byOrdinal)
+  const serving = stay.filter((pod) => isReady(pod) && !isTerminating(pod)).sort(bySuccession)
   const holder = serving.find((pod) => pod.metadata.labels?.[roleLabel] === 'primary')
   const successor = holder !== undefined && goes(holder) ? serving.find((pod) => !goes(pod)) : undefined
   const primary = successor ?? holder ?? serving[0]
@@ -81,8 +81,10 @@ function templateOf({ spec }: KubernetesObject): KubernetesObject['metadata'] | 
   return (spec as { template?: { metadata?: KubernetesObject['metadata'] } } | undefined)?.template?.metadata
 }
 
-function byOrdinal(one: KubernetesObject, other: KubernetesObject): number {
-  return ordinalOf(one) - ordinalOf(other)
+/** One that has just begun, and has no role yet, is no match for those that followed the primary. */
+function bySuccession(one: KubernetesObject, other: KubernetesObject): number {
+  const begins = ({ metadata }: KubernetesObject) => Number(metadata.labels?.[roleLabel] === undefined)
+  return begins(one) - begins(other) || ordinalOf(one) - ordinalOf(other)
 }
 
 function ordinalOf(pod: KubernetesObject): number {
