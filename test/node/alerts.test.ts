@@ -74,6 +74,26 @@ function casesOfAnyEngine(up: string): Subject['cases'] {
   ]
 }
 
+const watch = `{namespace="${namespace}",statefulset="orders-archiving"}`
+const archived: Series = {
+  [`kube_statefulset_replicas${watch}`]: always(1),
+  [`kube_statefulset_status_replicas_ready${watch}`]: always(1),
+}
+const notArchived: Subject['cases'] = [
+  {
+    with: { [`kube_statefulset_status_replicas_ready${watch}`]: always(0) },
+    fires: ['DatabaseArchivingFailing critical'],
+  },
+  // Stopped on purpose, with its Database.
+  { with: Object.fromEntries(Object.keys(archived).map((series) => [series, always(0)])), fires: [] },
+]
+const physical = {
+  enabled: true,
+  schedule: '@daily',
+  method: 'physical',
+  destination: { s3: { bucket: 'backups', region: 'eu-central-1', endpoint: 'https://s3.test' } },
+}
+
 const both = (name: string) => [`${name} critical`, `${name} warning`]
 
 const activity = (further: string) => exporter(0, `,datname="app",state="active",usename="app",${further}`)
@@ -86,15 +106,15 @@ const streaming = (pod: number) =>
 
 const postgresql: Subject = {
   title: 'postgresql',
-  object: database({ version: '17.2', replicas: 3, monitoring: { enabled: true, alerting: true } }),
+  object: database({ version: '17.2', replicas: 3, monitoring: { enabled: true, alerting: true }, backup: physical }),
   healthy: {
     ...ofAnyEngine('pg_up'),
+    ...archived,
     [connections]: always(10),
     [`pg_settings_max_connections${exporter(0)}`]: always(100),
     [transaction]: always(2),
     [dump]: always(5000),
     [age]: always(150e6),
-    [`pg_stat_archiver_failed_count${exporter(0)}`]: always(4),
     [`pg_stat_database_deadlocks${exporter(0, ',datname="app"')}`]: growing(0.1),
     ...Object.fromEntries(pods.map((pod) => [`pg_replication_is_replica${exporter(pod)}`, always(pod === 0 ? 0 : 1)])),
     ...Object.fromEntries(pods.map((pod) => [`pg_replication_lag_seconds${exporter(pod)}`, always(0)])),
@@ -103,14 +123,11 @@ const postgresql: Subject = {
   },
   cases: [
     ...casesOfAnyEngine('pg_up'),
+    ...notArchived,
     { with: { [connections]: always(85) }, fires: ['DatabaseConnectionsExhausted warning'] },
     { with: { [connections]: always(98) }, fires: both('DatabaseConnectionsExhausted') },
     { with: { [transaction]: growing(60) }, fires: ['DatabaseLongTransaction warning'] },
     { with: { [age]: always(301e6) }, fires: ['DatabaseTransactionIdsRunningOut critical'] },
-    {
-      with: { [`pg_stat_archiver_failed_count${exporter(0)}`]: growing(1) },
-      fires: ['DatabaseArchivingFailing critical'],
-    },
     {
       with: { [`pg_stat_database_deadlocks${exporter(0, ',datname="app"')}`]: growing(3) },
       fires: ['DatabaseDeadlocks warning'],
@@ -135,9 +152,16 @@ const logWaits = `mysql_global_status_innodb_log_waits${exporter(0)}`
 
 const mysql: Subject = {
   title: 'mysql',
-  object: database({ engine: 'mysql', version: '8.4.3', replicas: 3, monitoring: { enabled: true, alerting: true } }),
+  object: database({
+    engine: 'mysql',
+    version: '8.4.3',
+    replicas: 3,
+    monitoring: { enabled: true, alerting: true },
+    backup: physical,
+  }),
   healthy: {
     ...ofAnyEngine('mysql_up'),
+    ...archived,
     [mysqlConnections]: always(10),
     [`mysql_global_variables_max_connections${exporter(0)}`]: always(100),
     [deadlocks]: growing(0.1),
@@ -147,6 +171,7 @@ const mysql: Subject = {
   },
   cases: [
     ...casesOfAnyEngine('mysql_up'),
+    ...notArchived,
     { with: { [mysqlConnections]: always(85) }, fires: ['DatabaseConnectionsExhausted warning'] },
     { with: { [mysqlConnections]: always(98) }, fires: both('DatabaseConnectionsExhausted') },
     { with: { [deadlocks]: growing(3) }, fires: ['DatabaseDeadlocks warning'] },

@@ -8,7 +8,7 @@ import { engineMetrics } from './engines/index.ts'
 import type { Alert } from './rules.ts'
 
 export function databaseAlerts(db: Database): Alert[] {
-  const { engine, replicas, suspend } = db.spec
+  const { engine, replicas, suspend, backup } = db.spec
   const { pods, exporters, set, claims } = selectorsOf(db)
   const metrics = engineMetrics[engine]
   return [
@@ -64,6 +64,7 @@ export function databaseAlerts(db: Database): Alert[] {
         '{{ $value | humanizePercentage }} of the connections of pod {{ $labels.pod }} are taken. Clients are refused when none is left.',
     }),
     ...metrics.alerts(exporters),
+    ...(backup.method === 'physical' ? [archivingFailing(db)] : []),
     ...(replicas > 1 ? replicationAlerts(db) : []),
   ]
 }
@@ -105,6 +106,20 @@ function replicationAlerts(db: Database): Alert[] {
       description: 'Node {{ $labels.node }} has {{ $value }} of them, and takes all of them with it.',
     },
   ]
+}
+
+// By the pod that asks the database all the time, whose readiness is the answer: see ContinuousArchiving.
+function archivingFailing(db: Database): Alert {
+  const watch = `namespace="${db.metadata.namespace}",statefulset="${names(db).archiving}"`
+  return {
+    name: 'DatabaseArchivingFailing',
+    severity: 'critical',
+    expr: `kube_statefulset_status_replicas_ready{${watch}} == 0 and kube_statefulset_replicas{${watch}} > 0`,
+    for: '15m',
+    summary: 'The log of the database cannot be archived',
+    description:
+      'The log stays on the volume and fills it, and what is not archived cannot be restored to a point in time.',
+  }
 }
 
 function metricsAbsent(up: string): Alert {

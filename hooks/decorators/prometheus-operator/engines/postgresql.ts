@@ -33,15 +33,6 @@ export const postgresql: EngineMetrics = {
         'The oldest transaction of {{ $labels.datname }} is {{ $value | humanize }} transactions old. At two billion the database refuses writes.',
     },
     {
-      name: 'DatabaseArchivingFailing',
-      severity: 'critical',
-      expr: `increase(pg_stat_archiver_failed_count{${exporters}}[15m]) > 0`,
-      for: '15m',
-      summary: 'The write-ahead log cannot be archived',
-      description:
-        'It failed {{ $value | humanize }} times in 15 minutes. The log stays on the volume and fills it, and what is not archived cannot be restored to a point in time.',
-    },
-    {
       name: 'DatabaseDeadlocks',
       severity: 'warning',
       expr: `sum by (namespace, pod, datname) (increase(pg_stat_database_deadlocks{${exporters}}[5m])) > 10`,
