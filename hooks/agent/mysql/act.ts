@@ -39,20 +39,53 @@ export interface Joining {
   primary: Server
   /** `host:port` of members. */
   seeds: readonly string[]
-  clone: boolean
 }
 
-export async function join(own: Own, { self, primary, seeds, clone }: Joining): Promise<void> {
+export async function join(own: Own, { self, primary, seeds }: Joining): Promise<void> {
   const { root } = own
   await prepare(own)
-  // Its own first steps, such as accounts that the image made, are none of the group's.
-  if (clone) await forgetTransactions(root)
-  await root.query(`SET GLOBAL group_replication_clone_threshold = ${clone ? '1' : 'DEFAULT'}`)
   await root.query('SET GLOBAL group_replication_group_seeds = ?', [seeds.join()])
   // Before it joins, so that nobody who has all transactions fails to know of it.
   await enter(primary, self)
   await root.query('START GROUP_REPLICATION', [], startMilliseconds)
 }
+
+/**
+ * Has the server take over the data of the first of `donors`, `host` and `port`, that gives it; it starts again with that.
+ * Group Replication would take one as well, after it had joined: some five seconds later, and whom a server refuses, which
+ * gives one copy at a time, then loses half a minute.
+ * https://dev.mysql.com/doc/refman/8.4/en/clone-plugin-remote.html
+ */
+export async function clone(own: Own, donors: readonly { host: string; port: number }[]): Promise<void> {
+  const { root, recoveryPassword } = own
+  await root.query('SET GLOBAL clone_valid_donor_list = ?', [donors.map(({ host, port }) => `${host}:${port}`).join()])
+  await root.query('SET GLOBAL super_read_only = OFF')
+  try {
+    // Its own first steps, such as accounts that the image made, are none of the group's.
+    await forgetTransactions(root)
+    let refused: unknown
+    for (const { host, port } of donors) {
+      try {
+        // However long it takes.
+        await root.query(
+          'CLONE INSTANCE FROM ?@?:? IDENTIFIED BY ? REQUIRE SSL',
+          [recoveryUser, host, port, recoveryPassword()],
+          0,
+        )
+        return
+      } catch (error) {
+        if (endings.includes(errorCode(error))) return
+        refused = error
+      }
+    }
+    throw refused
+  } finally {
+    await root.query('SET GLOBAL super_read_only = ON').catch(() => undefined)
+  }
+}
+
+/** How it is told that the server went to start again. */
+const endings = ['ER_SERVER_SHUTDOWN', 'PROTOCOL_CONNECTION_LOST', 'ECONNRESET']
 
 export async function stop({ root }: Own): Promise<void> {
   await root.query('STOP GROUP_REPLICATION', [], startMilliseconds)

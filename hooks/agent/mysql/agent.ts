@@ -1,12 +1,12 @@
 // The agent of MySQL: keeps its member in the group of Group Replication, and says what the member is.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Role } from '../../sdk/roles.ts'
 import type { MakeAgent, Step } from '../agent.ts'
 import { required } from '../agent.ts'
 import {
   bootstrap,
+  clone,
   close,
   handOver,
   join,
@@ -26,7 +26,7 @@ import { type Server, serverAt } from './server.ts'
 const port = 3306
 
 /** Milliseconds between two attempts to come into the group. */
-const pauseMilliseconds = 1000
+const pauseMilliseconds = 500
 
 /** Milliseconds without an answer after which a primary may have been frozen, and another elected: it takes five seconds. */
 const silenceMilliseconds = 3000
@@ -58,7 +58,6 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
   const deed = oneAtATime(logger)
   let written: Role | undefined
   let reason = 'it was not asked yet'
-  let yielded = false
   let proven = 0
 
   const say = (role: Role | undefined) => {
@@ -107,7 +106,6 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
 
   async function inGroup(group: Group, view: View): Promise<Step> {
     reason = 'it left the group'
-    yielded = false
     const state = `ONLINE as ${view.primary ? 'PRIMARY' : 'SECONDARY'} of ${view.hosts.length}`
     if (passwordInUse.changed()) {
       await useRecoveryPassword(hands)
@@ -145,16 +143,16 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
     reason = reasonOf(decision)
     if (decision.action === 'bootstrap') await bootstrap(hands, own.joined ? undefined : group.group)
     if (decision.action === 'stop') await stop(hands)
+    if (decision.action === 'clone') {
+      await clone(
+        hands,
+        decision.donors.map((ordinal) => ({ host: hostOf(group, ordinal), port })),
+      )
+    }
     if (decision.action === 'join') {
-      const { primary, seeds, clone } = decision
-      // New members see the group at the same moment, and only one copy can be taken at a time: the later ones look again.
-      if (clone && !yielded) {
-        yielded = true
-        await wait(1000 * self)
-        return
-      }
+      const { primary, seeds } = decision
       const hosts = seeds.map((ordinal) => `${hostOf(group, ordinal)}:${port}`)
-      await join(hands, { self, primary: peers.server(group, primary), seeds: hosts, clone })
+      await join(hands, { self, primary: peers.server(group, primary), seeds: hosts })
     }
   }
 }
@@ -164,7 +162,9 @@ function reasonOf(decision: Decision): string {
     case 'wait':
       return decision.reason
     case 'join':
-      return `joins members ${decision.seeds.join(', ')}${decision.clone ? ' with a clone of their data' : ''}`
+      return `joins members ${decision.seeds.join(', ')}`
+    case 'clone':
+      return `takes a clone of the data of one of members ${decision.donors.join(', ')}`
     case 'bootstrap':
       return 'begins the group'
     case 'stop':

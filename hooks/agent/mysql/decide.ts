@@ -47,8 +47,9 @@ export type Decision =
   /** Leave what failed, so as to begin anew. */
   | { action: 'stop' }
   | { action: 'bootstrap' }
-  /** `clone` takes the whole data of another member in place of the own. */
-  | { action: 'join'; primary: number; seeds: readonly number[]; clone: boolean }
+  /** Takes the whole data of one of them in place of the own, and joins afterwards. */
+  | { action: 'clone'; donors: readonly number[] }
+  | { action: 'join'; primary: number; seeds: readonly number[] }
   | { action: 'wait'; reason: string }
 
 export function decide(situation: Situation): Decision {
@@ -68,24 +69,20 @@ export function decide(situation: Situation): Decision {
   return joined.length === 0 ? firstTime(situation) : again(joined, everyone, situation)
 }
 
-function joinTo(seeds: readonly number[], { self, own, peers }: Situation): Decision {
+function joinTo(seeds: readonly number[], { own, peers }: Situation): Decision {
   const primary = seeds.find((ordinal) => peers.get(ordinal)?.primary)
   if (primary === undefined) return wait(`the group of ${list(seeds)} has no primary that answers`)
   if (!own.joined) {
     if (own.tables) return wait(`it has tables of its own, which the group of ${list(seeds)} does not have`)
-    // A server gives one copy at a time, and whose clone is refused loses half a minute. Who was entered before and is not
-    // in the group yet takes one, and the primary strikes out whom it sees leave.
-    const entered = peers.get(primary)?.registry ?? []
-    const before = entered.filter((each) => each !== self && peers.get(each)?.state !== 'ONLINE')
-    if (before.length > 0) return wait(`${list(before)} takes a copy first`)
-    return { action: 'join', primary, seeds, clone: true }
+    // A copy costs the one that gives it, and the primary has enough to do.
+    return { action: 'clone', donors: [...seeds.filter((ordinal) => ordinal !== primary), primary] }
   }
   const ahead = seeds.every((ordinal) => {
     const peer = peers.get(ordinal)
     return peer === undefined || !includes(peer.gtids, own.gtids)
   })
   if (ahead) return wait(`it has transactions that the group of ${list(seeds)} does not have`)
-  return { action: 'join', primary, seeds, clone: false }
+  return { action: 'join', primary, seeds }
 }
 
 function firstTime({ self, own, initialized }: Situation): Decision {

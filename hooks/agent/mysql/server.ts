@@ -81,7 +81,8 @@ function withoutValues(error: unknown): Error {
   return Object.assign(new Error(`a statement failed: ${code}`), { code })
 }
 
-/** The server understood and said no: the connection is as good as before. */
+/** The server understood and said no: the connection is as good as before, but where the server ends. */
 function isRefusal(error: unknown): boolean {
-  return errorCode(error).startsWith('ER_') && Reflect.get(error as Error, 'fatal') !== true
+  const code = errorCode(error)
+  return code.startsWith('ER_') && code !== 'ER_SERVER_SHUTDOWN' && Reflect.get(error as Error, 'fatal') !== true
 }
