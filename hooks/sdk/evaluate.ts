@@ -405,10 +405,12 @@ function summarize(
   const ready: ConditionInput = stalled
     ? { type: 'Ready', status: 'False', ...pick(stalled) }
     : (stated('Ready') ?? { type: 'Ready', status: 'Unknown', reason: 'Unknown', message: 'the kind does not say' })
-  const busy = stalled === undefined && (ready.status !== 'True' || applied.status !== 'True')
+  // What waits for a person is not on its way: kstatus takes the first of the two that is true.
+  const stuck = stalled !== undefined || stated('Stalled')?.status === 'True'
+  const busy = !stuck && (ready.status !== 'True' || applied.status !== 'True')
   const reconciling: ConditionInput = busy
     ? { type: 'Reconciling', status: 'True', ...pick(ready.status === 'True' ? applied : ready) }
-    : { type: 'Reconciling', status: 'False', reason: stalled ? 'Stalled' : 'Settled', message: '' }
+    : { type: 'Reconciling', status: 'False', reason: stuck ? 'Stalled' : 'Settled', message: '' }
   const stall: ConditionInput = stalled
     ? { type: 'Stalled', status: 'True', ...pick(stalled) }
     : { type: 'Stalled', status: 'False', reason: 'Progressing', message: '' }

@@ -257,6 +257,7 @@ const backupScenarios: readonly Scenario[] = [
       assert.equal(phaseOf(object), 'Failed')
       assert.match(String(at(object, 'status', 'lastFailure', 'message')), /finish: Access Denied/)
       assert.equal(conditionOf(object, 'Stalled')?.status, 'True')
+      assert.equal(conditionOf(object, 'Reconciling')?.status, 'False', 'kstatus would go on waiting')
     },
     seconds: 240,
   },

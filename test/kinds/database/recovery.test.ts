@@ -168,6 +168,7 @@ t.test('a failure says what is wrong, and keeps its Job; another source is anoth
     t.match(said(world, 'Ready'), { status: 'False', reason: 'RecoveryFailed', message: expected.message })
     t.equal(statusOf(world).phase, 'Failed')
     t.match(said(world, 'Stalled'), { status: 'True', reason: 'RecoveryFailed' })
+    t.match(said(world, 'Reconciling'), { status: 'False', reason: 'Stalled' })
     const before = jobOf(world).metadata.name
     change(world, { bootstrap: { recovery: { source: lying, backupName: 'old-20260101T000000Z.tar' } } })
     settle(world)
