@@ -133,6 +133,9 @@ async function untilReady(cluster: NodeCluster, namespace: string): Promise<void
 }
 
 async function remove(cluster: NodeCluster, namespace: string): Promise<void> {
+  // A namespace that goes with its pods waits for as long as these may take to end.
+  const database = ['delete', 'database', name, `--namespace=${namespace}`, '--cascade=foreground', '--timeout=120s']
+  await cluster.kubectl(...database).catch((error: Error) => tell(error.message))
   await cluster.kubectl('delete', 'namespace', namespace, '--timeout=180s').catch((error: Error) => tell(error.message))
 }
 
@@ -261,7 +264,7 @@ const loads: Record<EngineName, { ready: string; settings: string; prepare: stri
     prepare: 'true',
     run: mysqlScript(
       'mysqlslap',
-      `--concurrency=4 --iterations=1 --number-of-queries=8000 --auto-generate-sql --auto-generate-sql-load-type=mixed --auto-generate-sql-add-autoincrement --auto-generate-sql-write-number=1000 --csv | awk -F, '{ print 8000 / $3 }'`,
+      `--concurrency=4 --iterations=1 --number-of-queries=100000 --auto-generate-sql --auto-generate-sql-load-type=mixed --auto-generate-sql-add-autoincrement --auto-generate-sql-write-number=1000 --csv | awk -F, '{ print 100000 / $3 }'`,
     ),
   },
 }

@@ -110,6 +110,8 @@ async function measure(cluster: NodeCluster, engine: Engine) {
   })
   await kubectl('wait', '--for=condition=Ready', 'pod/client', 'pod/db-metrics-0', '--timeout=120s')
   const inClient = (script: string) => kubectl('exec', 'client', '--', 'bash', '-c', script)
+  // Nodes learn of a Service's pods a moment after the API server.
+  await cluster.until('the client gets in', () => inClient(`echo 'SELECT 1;' | ${engine.client}`), 30)
   await inClient(`echo "${engine.table}" | ${engine.client}`)
   const idle = await inTurns(cluster, namespace, engine)
   const statements =
@@ -120,7 +122,7 @@ async function measure(cluster: NodeCluster, engine: Engine) {
   await wait(5000)
   const working = await inTurns(cluster, namespace, engine)
   await kubectl('delete', 'pod', 'client')
-  await cluster.kubectl('delete', 'namespace', namespace)
+  await cluster.kubectl('delete', 'namespace', namespace, '--wait=false')
   return { idle, working }
 }
 
