@@ -70,7 +70,7 @@ export function benchExporter(): Promise<Section> {
           ]),
         },
       ],
-      goals: results.map(({ engine, idle, working }) => ({
+      goals: results.map(({ engine, working }) => ({
         what: `CPU of ${engine.name} for scrapes every ${interval} s, at work, of the ${requested} cores that it asks for`,
         value: share(working.perScrape, requested),
         limit: 1,
