@@ -244,9 +244,12 @@ export const tenancyScenarios: Scenario[] = [
   },
 ]
 
-/** Until the controllers of workloads pause for a quarter of an hour between two attempts, where that costs nothing. */
+/**
+ * Until the controllers of workloads pause for minutes between two attempts, where that costs nothing: the pauses double from
+ * 5 ms on, so that the one before ended after 328 s and the next attempt follows after 655.
+ */
 async function longRefused(cluster: Cluster): Promise<void> {
-  await cluster.pass(cluster.capabilities.clock ? 700 : 10)
+  await cluster.pass(cluster.capabilities.clock ? 360 : 10)
 }
 
 /** What a status that is written changes. */
