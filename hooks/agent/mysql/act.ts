@@ -1,5 +1,5 @@
 // How a decision is carried out on the own server.
-import { enter } from './registry.ts'
+import { enter, strikeOut } from './registry.ts'
 import { errorCode, type Server } from './server.ts'
 
 /** The account by which members reach one another. */
@@ -50,14 +50,22 @@ export async function join(own: Own, { self, primary, seeds }: Joining): Promise
   await root.query('START GROUP_REPLICATION', [], startMilliseconds)
 }
 
+export interface Cloning {
+  self: number
+  primary: Server
+  donors: readonly { host: string; port: number }[]
+}
+
 /**
- * Has the server take over the data of the first of `donors`, `host` and `port`, that gives it; it starts again with that.
+ * Has the server take over the data of the first of `donors` that gives it; it starts again with that.
  * Group Replication would take one as well, after it had joined: some five seconds later, and whom a server refuses, which
  * gives one copy at a time, then loses half a minute.
  * https://dev.mysql.com/doc/refman/8.4/en/clone-plugin-remote.html
  */
-export async function clone(own: Own, donors: readonly { host: string; port: number }[]): Promise<void> {
+export async function clone(own: Own, { self, primary, donors }: Cloning): Promise<void> {
   const { root, recoveryPassword } = own
+  // Its copy has to tell that it is none of the members yet, whatever it was before it lost its data.
+  await strikeOut(primary, self)
   await root.query('SET GLOBAL clone_valid_donor_list = ?', [donors.map(({ host, port }) => `${host}:${port}`).join()])
   await root.query('SET GLOBAL super_read_only = OFF')
   try {

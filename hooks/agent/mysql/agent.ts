@@ -144,10 +144,8 @@ export const makeAgent: MakeAgent = ({ env, logger }) => {
     if (decision.action === 'bootstrap') await bootstrap(hands, own.joined ? undefined : group.group)
     if (decision.action === 'stop') await stop(hands)
     if (decision.action === 'clone') {
-      await clone(
-        hands,
-        decision.donors.map((ordinal) => ({ host: hostOf(group, ordinal), port })),
-      )
+      const donors = decision.donors.map((ordinal) => ({ host: hostOf(group, ordinal), port }))
+      await clone(hands, { self, primary: peers.server(group, decision.primary), donors })
     }
     if (decision.action === 'join') {
       const { primary, seeds } = decision

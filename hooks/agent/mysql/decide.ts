@@ -48,7 +48,7 @@ export type Decision =
   | { action: 'stop' }
   | { action: 'bootstrap' }
   /** Takes the whole data of one of them in place of the own, and joins afterwards. */
-  | { action: 'clone'; donors: readonly number[] }
+  | { action: 'clone'; primary: number; donors: readonly number[] }
   | { action: 'join'; primary: number; seeds: readonly number[] }
   | { action: 'wait'; reason: string }
 
@@ -75,7 +75,7 @@ function joinTo(seeds: readonly number[], { own, peers }: Situation): Decision {
   if (!own.joined) {
     if (own.tables) return wait(`it has tables of its own, which the group of ${list(seeds)} does not have`)
     // A copy costs the one that gives it, and the primary has enough to do.
-    return { action: 'clone', donors: [...seeds.filter((ordinal) => ordinal !== primary), primary] }
+    return { action: 'clone', primary, donors: [...seeds.filter((ordinal) => ordinal !== primary), primary] }
   }
   const ahead = seeds.every((ordinal) => {
     const peer = peers.get(ordinal)
@@ -101,9 +101,24 @@ function again(
   if (ahead.length === 0) {
     return wait(`of ${list(joined.map(([ordinal]) => ordinal))} none has every transaction; ${choice}`)
   }
-  const missing = [...new Set(ahead.flatMap(([, { registry }]) => registry))].filter((each) => !everyone.has(each))
+  const entered = new Set(ahead.flatMap(([, { registry }]) => registry))
+  const missing = [...entered].filter((each) => !everyone.has(each))
   if (missing.length > 0) return wait(`${list(missing)} may have later transactions and cannot be asked; ${choice}`)
-  const first = Math.min(...ahead.map(([ordinal]) => ordinal))
+  // What is acknowledged is with more than half of the members. Who comes back empty is no witness of what it had.
+  const known = new Set(joined.map(([ordinal]) => ordinal))
+  const lost = [...entered].filter((each) => !known.has(each))
+  if (lost.length * 2 >= entered.size && lost.length > 0) {
+    return wait(`${list(lost)} may have had later transactions and lost all data; ${choice}`)
+  }
+  // Who is not entered has a copy and never joined with it: it does not know of who came after, and nobody of it. Where nobody
+  // is entered yet, nobody took a copy.
+  const able = ahead.map(([ordinal]) => ordinal).filter((ordinal) => entered.size === 0 || entered.has(ordinal))
+  if (able.length === 0) {
+    return wait(
+      `the members of the group have lost its data, and ${list(ahead.map(([ordinal]) => ordinal))} has a copy; ${choice}`,
+    )
+  }
+  const first = Math.min(...able)
   return first === self ? { action: 'bootstrap' } : wait(`the member ${first} begins the group`)
 }
 

@@ -24,6 +24,11 @@ export async function enter(server: Server, ordinal: number): Promise<void> {
   )
 }
 
+/** Takes a member out again, on a server that takes writes. */
+export async function strikeOut(server: Server, ordinal: number): Promise<void> {
+  await server.query('DELETE FROM operator_hooks.members WHERE ordinal = ?', [ordinal])
+}
+
 /**
  * Has the table say what the primary sees: those that are in the group, and those that were entered a short while ago and
  * are about to join. `gone` were in it and are not any more. Writes only when something is to be changed: each statement
