@@ -103,7 +103,9 @@ t.test('whatever it sees, it asks before it decides, and changes one member at a
       ...[fc.nat(6), server, fc.array(server, { minLength: 7, maxLength: 7 }), fc.boolean()],
       ...[fc.record({ members: fc.integer({ min: 1, max: 7 }), initialized: fc.boolean() })],
       ...[fc.option(fc.uniqueArray(fc.nat(6), { minLength: 1 }), { nil: undefined })],
-      (ordinal, own, servers, administrator, target, numbers) => {
+      (ordinal, own, servers, administrator, target, given) => {
+        // A primary is in its own configuration.
+        const numbers = given && [...new Set([...given, ordinal])]
         const config = administrator && numbers !== undefined ? { config: configOf(numbers) } : {}
         const base = { set: 'orders', ordinal, own, target, administrator, host, ...config }
         const asked = questions(base)
