@@ -3,6 +3,7 @@
 import t from 'tap'
 import { isRecord, type KubernetesObject, type ObjectReference } from '../../hooks/sdk/kubernetes.ts'
 import { at, database, databaseAt, databaseBackupAt, untilCondition, untilPhase } from '../scenarios/database.ts'
+import { untilServed } from './client.ts'
 import { obstacle } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
@@ -95,6 +96,7 @@ if (reason !== undefined) {
         await untilPhase(cluster, reference, 'Running', 180)
         await untilCondition(cluster, reference, 'Ready', 'True')
         await kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=120s')
+        await untilServed(cluster, () => asApp('SELECT 1'))
       })
 
       await t.test('a row is written and read through the Service, with what the Secret says', async (t) => {

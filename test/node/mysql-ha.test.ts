@@ -2,7 +2,7 @@
 // number of members changes and passwords do.
 import t, { type Test } from 'tap'
 import { at, database, databaseAt, present, untilCondition, untilPhase } from '../scenarios/database.ts'
-import { clientPod } from './client.ts'
+import { clientPod, untilServed } from './client.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
@@ -93,6 +93,7 @@ if (reason !== undefined) {
     await untilPhase(cluster, reference, 'Running', 400)
     await untilCondition(cluster, reference, 'Ready', 'True')
     await kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=120s')
+    await untilServed(cluster, () => ask('db', 'SELECT 1'))
     await ask('db', 'CREATE TABLE notes (id int PRIMARY KEY)')
     return {
       namespace,

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { isRecord } from '../../hooks/sdk/kubernetes.ts'
 import { at, database, databaseAt, present, untilCondition, untilPhase } from '../scenarios/database.ts'
 import { makeAuthority } from './certificates.ts'
-import { clientPod } from './client.ts'
+import { clientPod, untilServed } from './client.ts'
 import type { NodeCluster } from './cluster.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
@@ -46,10 +46,12 @@ async function threeMembers(t: Test, cluster: NodeCluster): Promise<void> {
   })
 
   await t.test('what is written through one Service is read through the other, from replicas alone', async (t) => {
+    await untilServed(cluster, () => sql('db', 'SELECT 1'))
     await sql('db', 'CREATE TABLE notes (id int PRIMARY KEY, text text)')
     await sql('db', "INSERT INTO notes VALUES (1, 'first')")
     // On each of them: nobody knows which one the Service asks.
     await world.untilEverywhere('SELECT text FROM notes', 'first')
+    await untilServed(cluster, () => sql('db-readonly', 'SELECT 1'))
     const question = 'SELECT pg_is_in_recovery()'
     const answers = new Set<string>()
     for (let n = 0; n < 6; n++) answers.add(await sql('db-readonly', question))
@@ -187,6 +189,7 @@ async function growAndShrink(t: Test, cluster: NodeCluster): Promise<void> {
   await t.test('one that was single keeps what it has', async (t) => {
     await world.create({ replicas: 1, resources: { requests: { cpu: '100m', memory: '256Mi' } } })
     await untilPhase(cluster, reference, 'Running', 180)
+    await untilServed(cluster, () => sql('db', 'SELECT 1'))
     await sql('db', "CREATE TABLE notes AS SELECT 1 AS id, 'first' AS text")
     await cluster.patch(reference, { spec: { replicas: 3 } })
     await world.untilHealthy(3)

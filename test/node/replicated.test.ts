@@ -11,7 +11,7 @@ import {
   untilCondition,
   untilPhase,
 } from '../scenarios/database.ts'
-import { clientPod } from './client.ts'
+import { clientPod, untilServed } from './client.ts'
 import type { NodeCluster } from './cluster.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
@@ -153,6 +153,7 @@ async function companions(t: Test, cluster: NodeCluster, engine: Engine): Promis
   await kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=120s')
 
   await t.test('a DatabaseUser is made on the primary, and is there on the replicas', async (t) => {
+    await untilServed(cluster, () => asApp('SELECT 1'))
     await asApp('CREATE TABLE notes (id int PRIMARY KEY, text varchar(40))')
     await cluster.apply({
       apiVersion: 'example.com/v1',
