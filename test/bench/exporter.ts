@@ -1,6 +1,7 @@
 // What being measured costs a database: CPU time of its container, with its exporter asked and not asked, in turns, while it
 // has nothing to do and while it works. On the nodes of test/node, so it needs Linux and root.
 import { setTimeout as wait } from 'node:timers/promises'
+import { untilServed } from '../node/client.ts'
 import type { NodeCluster } from '../node/cluster.ts'
 import { database, databaseAt, untilPhase } from '../scenarios/database.ts'
 import { median } from './measure.ts'
@@ -71,8 +72,8 @@ export function benchExporter(): Promise<Section> {
         },
       ],
       goals: results.map(({ engine, working }) => ({
-        what: `CPU of ${engine.name} for scrapes every ${interval} s, at work, of the ${requested} cores that it asks for`,
-        value: share(working.perScrape, requested),
+        what: `CPU of ${engine.name} for scrapes every ${interval} s, of all that it uses at work`,
+        value: share(working.perScrape, working.cpu),
         limit: 1,
         unit: '%',
         sense: 'at most',
@@ -114,8 +115,7 @@ async function measure(cluster: NodeCluster, engine: Engine) {
   })
   await kubectl('wait', '--for=condition=Ready', 'pod/client', 'pod/db-metrics-0', '--timeout=120s')
   const inClient = (script: string) => kubectl('exec', 'client', '--', 'bash', '-c', script)
-  // Nodes learn of a Service's pods a moment after the API server.
-  await cluster.until('the client gets in', () => inClient(`echo 'SELECT 1;' | ${engine.client}`), 30)
+  await untilServed(cluster, () => inClient(`echo 'SELECT 1;' | ${engine.client}`))
   await inClient(`echo "${engine.table}" | ${engine.client}`)
   const idle = await inTurns(cluster, namespace, engine)
   const statements =
