@@ -105,19 +105,15 @@ function again(
   const missing = [...entered].filter((each) => !everyone.has(each))
   if (missing.length > 0) return wait(`${list(missing)} may have later transactions and cannot be asked; ${choice}`)
   // What is acknowledged is with more than half of the members. Who comes back empty is no witness of what it had.
-  const known = new Set(joined.map(([ordinal]) => ordinal))
-  const lost = [...entered].filter((each) => !known.has(each))
+  const lost = [...entered].filter((each) => !everyone.get(each)?.joined)
   if (lost.length * 2 >= entered.size && lost.length > 0) {
     return wait(`${list(lost)} may have had later transactions and lost all data; ${choice}`)
   }
   // Who is not entered has a copy and never joined with it: it does not know of who came after, and nobody of it. Where nobody
   // is entered yet, nobody took a copy.
-  const able = ahead.map(([ordinal]) => ordinal).filter((ordinal) => entered.size === 0 || entered.has(ordinal))
-  if (able.length === 0) {
-    return wait(
-      `the members of the group have lost its data, and ${list(ahead.map(([ordinal]) => ordinal))} has a copy; ${choice}`,
-    )
-  }
+  const leading = ahead.map(([ordinal]) => ordinal)
+  const able = leading.filter((ordinal) => entered.size === 0 || entered.has(ordinal))
+  if (able.length === 0) return wait(`${list(leading)} has a copy with transactions that no member has; ${choice}`)
   const first = Math.min(...able)
   return first === self ? { action: 'bootstrap' } : wait(`the member ${first} begins the group`)
 }

@@ -24,9 +24,10 @@ export async function enter(server: Server, ordinal: number): Promise<void> {
   )
 }
 
-/** Takes a member out again, on a server that takes writes. */
-export async function strikeOut(server: Server, ordinal: number): Promise<void> {
-  await server.query('DELETE FROM operator_hooks.members WHERE ordinal = ?', [ordinal])
+/** Takes a member out again, on a server that takes writes; with `seconds` only one that was entered longer ago. */
+export async function strikeOut(server: Server, ordinal: number, seconds?: number): Promise<void> {
+  const old = seconds === undefined ? '' : ` AND entered < UTC_TIMESTAMP() - INTERVAL ${seconds} SECOND`
+  await server.query(`DELETE FROM operator_hooks.members WHERE ordinal = ?${old}`, [ordinal])
 }
 
 /**
@@ -42,8 +43,7 @@ export async function keepRegistry(
   const entered = (await readRegistry(server)) ?? (await make(server))
   for (const ordinal of present.filter((each) => !entered.includes(each))) await enter(server, ordinal)
   for (const ordinal of entered.filter((each) => !present.includes(each))) {
-    const old = gone.has(ordinal) ? '' : ` AND entered < UTC_TIMESTAMP() - INTERVAL ${attemptSeconds} SECOND`
-    await server.query(`DELETE FROM operator_hooks.members WHERE ordinal = ?${old}`, [ordinal])
+    await strikeOut(server, ordinal, gone.has(ordinal) ? undefined : attemptSeconds)
   }
 }
 
