@@ -84,6 +84,11 @@ const notArchived: Subject['cases'] = [
     with: { [`kube_statefulset_status_replicas_ready${watch}`]: always(0) },
     fires: ['DatabaseArchivingFailing critical'],
   },
+  // Nobody answers whether it is archived: one alert is enough.
+  {
+    with: { [`kube_statefulset_status_replicas_ready${watch}`]: always(0), [ready]: always(0) },
+    fires: ['DatabaseDown critical', 'DatabaseReplicasNotReady warning'],
+  },
   // Stopped on purpose, with its Database.
   { with: Object.fromEntries(Object.keys(archived).map((series) => [series, always(0)])), fires: [] },
 ]

@@ -12,6 +12,7 @@ import {
   untilGone,
   untilPhase,
 } from '../scenarios/database.ts'
+import { untilServed } from './client.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
@@ -69,6 +70,7 @@ if (reason !== undefined) {
   const ready = async (name: string) => {
     await untilPhase(cluster, of(name), 'Running', 400)
     await untilCondition(cluster, of(name), 'Ready', 'True')
+    await untilServed(cluster, () => ask(name, 'SELECT 1'))
   }
   /** Runs a statement as the application does, with what the Secret says. */
   const ask = async (name: string, statement: string) =>

@@ -4,6 +4,7 @@ import t from 'tap'
 import { at, database, databaseAt, present, untilCondition, untilGone, untilPhase } from '../scenarios/database.ts'
 import { databaseKindScenarios } from '../scenarios/databasekinds.ts'
 import { scenariosFor } from '../scenarios/index.ts'
+import { untilServed } from './client.ts'
 import { obstacle } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
@@ -110,6 +111,7 @@ if (reason !== undefined) {
         })
         await untilCondition(cluster, user, 'Ready', 'True', 'Applied', 120)
         await kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=120s')
+        await untilServed(cluster, async () => as(await login(), 'SELECT 1'))
         t.equal(await as(await login(), 'SELECT text FROM notes'), 'first\n')
         await t.rejects(as(await login(), "INSERT INTO notes VALUES (2, 'second')"), {
           message: engine.refusedStatement,

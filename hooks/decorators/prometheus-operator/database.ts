@@ -108,13 +108,15 @@ function replicationAlerts(db: Database): Alert[] {
   ]
 }
 
-// By the pod that asks the database all the time, whose readiness is the answer: see ContinuousArchiving.
+// By the pod that asks the database all the time, whose readiness is the answer: see ContinuousArchiving. Where no replica is
+// ready nobody answers it, and DatabaseDown says so.
 function archivingFailing(db: Database): Alert {
+  const { set } = selectorsOf(db)
   const watch = `namespace="${db.metadata.namespace}",statefulset="${names(db).archiving}"`
   return {
     name: 'DatabaseArchivingFailing',
     severity: 'critical',
-    expr: `kube_statefulset_status_replicas_ready{${watch}} == 0 and kube_statefulset_replicas{${watch}} > 0`,
+    expr: `kube_statefulset_status_replicas_ready{${watch}} == 0 and kube_statefulset_replicas{${watch}} > 0 and on (namespace) kube_statefulset_status_replicas_ready{${set}} > 0`,
     for: '15m',
     summary: 'The log of the database cannot be archived',
     description:
