@@ -17,14 +17,21 @@ import { rounded, type Section, type Table } from './report.ts'
 export interface EnginesOptions {
   readonly engines: readonly EngineName[]
   readonly repeat: number
+  /** Of `ready` and `throughput`; both where it is empty. */
+  readonly only: readonly string[]
 }
+
+const measured = ['ready', 'throughput']
 
 /** On a cluster of its own. */
 export function benchEngines(options: EnginesOptions): Promise<Section> {
+  const unknown = options.only.find((name) => !measured.includes(name))
+  if (unknown !== undefined) throw new Error(`--only: "${unknown}" is none of ${measured.join(', ')}`)
   return withNodes(1, (cluster) => measureOn(cluster, options))
 }
 
-async function measureOn(cluster: NodeCluster, { engines, repeat }: EnginesOptions): Promise<Section> {
+async function measureOn(cluster: NodeCluster, { engines, repeat, only }: EnginesOptions): Promise<Section> {
+  const wanted = (name: string) => only.length === 0 || only.includes(name)
   const starts: Table['rows'][number][] = []
   const loads: Table['rows'][number][] = []
   const goals: Section['goals'][number][] = []
@@ -33,6 +40,7 @@ async function measureOn(cluster: NodeCluster, { engines, repeat }: EnginesOptio
       [1, 15],
       [3, 30],
     ] as const) {
+      if (!wanted('ready')) break
       const seconds = await attempts(`${engine}, ${members} members until Ready`, repeat, () =>
         timeToReady(cluster, engine, members),
       )
@@ -42,8 +50,9 @@ async function measureOn(cluster: NodeCluster, { engines, repeat }: EnginesOptio
       const what = `${engine}, ${members === 1 ? 'one member' : `${members} members`}: median from apply to Ready`
       goals.push({ what, value: median(seconds), limit, unit: 's', sense: 'at most' })
     }
-    for (const { title, spec } of shapes) {
-      const rounds = await throughput(cluster, engine, title, spec, repeat)
+    for (const { title, ...shape } of shapes.filter(({ of = engine }) => of === engine)) {
+      if (!wanted('throughput')) break
+      const rounds = await throughput(cluster, engine, title, shape, repeat)
       if (rounds.length === 0) continue
       const ratios = rounds.map(({ pod, bare }) => pod / bare)
       loads.push([
@@ -83,9 +92,23 @@ async function measureOn(cluster: NodeCluster, { engines, repeat }: EnginesOptio
   }
 }
 
-const shapes = [
+interface Shape {
+  /** Of the Database. */
+  readonly spec: Record<string, unknown>
+  /** Whether the bare engine is replicated as that is, as its only member; default no. */
+  readonly alike?: boolean
+}
+
+const member = { highAvailability: {} }
+const shapes: readonly (Shape & { title: string; of?: EngineName })[] = [
   { title: 'a single Database', spec: {} },
-  { title: 'one member of a replicated Database', spec: { highAvailability: {} } },
+  { title: 'one member of a replicated Database', spec: member },
+  {
+    title: 'one member of a replicated Database, beside a bare group of one',
+    spec: member,
+    alike: true,
+    of: 'mysql',
+  },
 ]
 
 async function attempts<T>(what: string, count: number, run: () => Promise<T>): Promise<T[]> {
@@ -148,7 +171,7 @@ async function throughput(
   cluster: NodeCluster,
   engine: EngineName,
   title: string,
-  spec: Record<string, unknown>,
+  { spec, alike = false }: Shape,
   rounds: number,
 ): Promise<Round[]> {
   const load = loads[engine]
@@ -172,16 +195,17 @@ async function throughput(
     bare = await startBareEngine({
       workplace: cluster.controlPlane.workplace,
       rootfs: await ensureEngineRootfs(engine),
-      ...(await bareOptions(cluster, namespace, engine)),
+      ...bareOptions(databaseOf(cluster, namespace, engine, alike ? spec : {})),
       ready: load.ready,
     })
     const there = bare
+    if (alike) await there.run(load.form)
     const [here, outside] = [await inPod(load.settings), await there.run(load.settings)].map((text) => text.trim())
     tell(`${engine}, ${title}: ${here?.replaceAll('\n', ', ')}`)
     if (here !== outside) {
       const difference = `the bare one has ${outside?.replaceAll('\n', ', ')}`
       // Replication needs settings of its own, and what they take is part of what is measured.
-      if (Object.keys(spec).length === 0) throw new Error(difference)
+      if (alike || Object.keys(spec).length === 0) throw new Error(difference)
       tell(difference)
     }
     await inPod(load.prepare)
@@ -211,12 +235,13 @@ function rate(text: string): number {
   return value
 }
 
-/** What the engine's container of the plain Database has: the bare one gets the same files and environment. */
-async function bareOptions(cluster: NodeCluster, namespace: string, engineName: EngineName) {
-  const db = databaseOf(cluster, namespace, engineName)
+/** What the engine's container of this Database has: the bare one gets the same files and environment. */
+function bareOptions(db: Database) {
   const engine = engineOf(db)
+  const { replication } = engine
+  const alike = db.spec.highAvailability !== undefined
   const memory = 2 * 1024 ** 3
-  const { files } = engine.configuration(db, memory)
+  const { files } = ((alike ? replication?.configuration : undefined) ?? engine.configuration)(db, memory)
   const own = engine.env(db).map((variable) => [variable.name, variable.value ?? ''])
   return {
     dataPath: engine.dataPath(db.spec.version),
@@ -229,16 +254,30 @@ async function bareOptions(cluster: NodeCluster, namespace: string, engineName: 
     env: {
       ...Object.fromEntries(own),
       PATH: '/usr/lib/postgresql/17/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-      LANG: engineName === 'postgresql' ? 'en_US.utf8' : 'C.UTF-8',
+      LANG: db.spec.engine === 'postgresql' ? 'en_US.utf8' : 'C.UTF-8',
       HOME: '/tmp',
     },
-    command: ['docker-entrypoint.sh', ...engine.command(db).args],
+    command: ['docker-entrypoint.sh', ...(alike ? groupOfOne : engine.command(db).args)],
   }
 }
 
+// What the script of a member's container adds to the configuration.
+const groupOfOne = [
+  'mysqld',
+  '--server-id=1',
+  '--report-host=127.0.0.1',
+  '--loose-group-replication-local-address=127.0.0.1:3306',
+]
+
 // As the hook reads it, with all defaults.
-function databaseOf(cluster: NodeCluster, namespace: string, engine: EngineName): Database {
-  const object = database(namespace, name, { engine, version: cluster.versions[engine], replicas: 1, resources })
+function databaseOf(
+  cluster: NodeCluster,
+  namespace: string,
+  engine: EngineName,
+  more: Record<string, unknown>,
+): Database {
+  const fields = { engine, version: cluster.versions[engine], replicas: 1, resources, ...more }
+  const object = database(namespace, name, fields)
   const credentials = { username: 'app', database: 'app', rotation: 0 }
   return {
     apiVersion: 'example.com/v1',
@@ -248,18 +287,32 @@ function databaseOf(cluster: NodeCluster, namespace: string, engine: EngineName)
   }
 }
 
-const loads: Record<EngineName, { ready: string; settings: string; prepare: string; run: string }> = {
+const loads: Record<EngineName, { ready: string; form: string; settings: string; prepare: string; run: string }> = {
   postgresql: {
     ready: 'pg_isready --quiet --host=127.0.0.1',
+    form: 'true',
     settings: `psql --no-psqlrc -h /var/run/postgresql -U postgres -Atc "SELECT name || '=' || setting FROM pg_settings WHERE name IN ('shared_buffers', 'fsync', 'synchronous_commit', 'max_wal_size', 'wal_level', 'max_connections', 'full_page_writes', 'wal_log_hints', 'data_checksums') ORDER BY 1"`,
     prepare: 'pgbench --quiet --initialize --scale=10 -h /var/run/postgresql -U postgres postgres 2>&1',
     run: `pgbench --client=4 --jobs=2 --time=20 --no-vacuum -h /var/run/postgresql -U postgres postgres 2>/dev/null | awk '/^tps/ { print $3 }'`,
   },
   mysql: {
     ready: mysqlScript('mysql', "--execute='SELECT 1' >/dev/null"),
+    // As hooks/agent/mysql begins a group.
+    form: mysqlScript(
+      'mysql',
+      `--execute="
+SET SESSION sql_log_bin = 0;
+CREATE USER replication IDENTIFIED BY 'bench';
+GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, GROUP_REPLICATION_STREAM ON *.* TO replication;
+SET SESSION sql_log_bin = 1;
+CHANGE REPLICATION SOURCE TO SOURCE_USER = 'replication', SOURCE_PASSWORD = 'bench' FOR CHANNEL 'group_replication_recovery';
+SET GLOBAL group_replication_bootstrap_group = ON;
+START GROUP_REPLICATION;
+SET GLOBAL group_replication_bootstrap_group = OFF"`,
+    ),
     settings: mysqlScript(
       'mysql',
-      `--batch --skip-column-names --execute="SELECT concat(variable_name, '=', variable_value) FROM performance_schema.global_variables WHERE variable_name IN ('innodb_buffer_pool_size', 'sync_binlog', 'innodb_flush_log_at_trx_commit', 'log_bin', 'gtid_mode', 'innodb_redo_log_capacity', 'innodb_doublewrite')"`,
+      `--batch --skip-column-names --execute="SELECT concat(variable_name, '=', variable_value) FROM performance_schema.global_variables WHERE variable_name IN ('innodb_buffer_pool_size', 'sync_binlog', 'innodb_flush_log_at_trx_commit', 'log_bin', 'gtid_mode', 'innodb_redo_log_capacity', 'innodb_doublewrite', 'group_replication_consistency', 'group_replication_communication_stack') ORDER BY 1"`,
     ),
     prepare: 'true',
     run: mysqlScript(

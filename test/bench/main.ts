@@ -22,7 +22,7 @@ Without a part: hook, http, memory and start, about a minute and a half.
   exporter what being scraped costs PostgreSQL and MySQL in pods; some ten minutes; Linux and root
   flags    Metacontroller's flags: children per second and CPU for each set; several minutes
   databases how long Databases in real pods take until they are Ready, and what an engine does there beside the same one
-             bare: half an hour. Linux and root.  --engine=postgresql,mysql  --repeat=5
+             bare: half an hour. Linux and root.  --engine=postgresql,mysql  --repeat=5  --only=ready,throughput
   failover how long databases in real pods cannot be written to when something happens to them; hours. Linux and root
              --engine=postgresql,mysql  --only=deleted,frozen  --repeat=5  --members=3  --nodes=2
              --mode=async,sync  --keep=FOLDER for what the client saw in each run
@@ -49,8 +49,8 @@ const parts: Record<string, (image: () => Promise<Image>, given: Arguments) => P
   exporter: async () => (await import('./exporter.ts')).benchExporter(),
   flags: async (image) => (await import('./flags.ts')).benchFlags(await image()),
   databases: async (_, given) => {
-    const { engines, repeat } = failoverOptions(given)
-    return (await import('./engines.ts')).benchEngines({ engines, repeat })
+    const { engines, repeat, only } = failoverOptions(given)
+    return (await import('./engines.ts')).benchEngines({ engines, repeat, only })
   },
   failover: async (_, given) => (await import('./failover.ts')).benchFailover(failoverOptions(given)),
 }

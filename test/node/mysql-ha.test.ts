@@ -3,10 +3,10 @@
 import t, { type Test } from 'tap'
 import { at, database, databaseAt, present, untilCondition, untilPhase } from '../scenarios/database.ts'
 import { clientPod, untilServed } from './client.ts'
-import { obstacleToOwnNodes } from './requirements.ts'
+import { obstacleToMembers } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
-const reason = obstacleToOwnNodes()
+const reason = obstacleToMembers('suite')
 if (reason !== undefined) {
   t.test('MySQL groups in real pods', { skip: reason }, async () => {})
 } else {

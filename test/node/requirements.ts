@@ -6,6 +6,12 @@ import { hasProgram } from './debian.ts'
 /** The kubeconfig of a cluster that is there, to run on instead of nodes of our own. */
 export const givenKubeconfig = process.env.NODE_KUBECONFIG || undefined
 
+/** The suite's own images as nodes of that cluster get them, for what takes one: members of replicated databases. */
+export const givenImages = {
+  suite: process.env.NODE_SUITE_IMAGE || undefined,
+  postgresqlAgent: process.env.NODE_POSTGRESQL_AGENT_IMAGE || undefined,
+}
+
 /** What is in the way of a test that runs on any cluster, in one sentence; undefined when nothing is. */
 export function obstacle(): string | undefined {
   return givenKubeconfig === undefined ? obstacleToNodes() : undefined
@@ -14,6 +20,12 @@ export function obstacle(): string | undefined {
 /** The same for a test that needs nodes of our own: to stop them, or to look at them from outside. */
 export function obstacleToOwnNodes(): string | undefined {
   return givenKubeconfig === undefined ? obstacleToNodes() : 'it needs nodes of its own, and a cluster was given'
+}
+
+/** The same for a test of databases with members, whose pods begin with one of the suite's own images. */
+export function obstacleToMembers(image: keyof typeof givenImages): string | undefined {
+  if (givenKubeconfig === undefined || givenImages[image] !== undefined) return obstacle()
+  return `a cluster was given, and ${image === 'suite' ? 'NODE_SUITE_IMAGE' : 'NODE_POSTGRESQL_AGENT_IMAGE'} does not say where it gets the image from`
 }
 
 function obstacleToNodes(): string | undefined {

@@ -5,7 +5,7 @@ import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { versions } from '../scenarios/database.ts'
 import { createNodeCluster, type NodeCluster } from './cluster.ts'
 import { createGivenCluster } from './given.ts'
-import { givenKubeconfig } from './requirements.ts'
+import { givenImages, givenKubeconfig } from './requirements.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -40,7 +40,17 @@ export async function startSuite(
     monitoring,
     hook: {
       command: process.execPath,
-      args: [join(root, 'hooks/main.ts'), 'serve', '--auth=none', `--credential-keys-file=${keys}`, '--events'],
+      args: [
+        join(root, 'hooks/main.ts'),
+        'serve',
+        '--auth=none',
+        `--credential-keys-file=${keys}`,
+        '--events',
+        ...(givenImages.suite === undefined ? [] : [`--suite-image=${givenImages.suite}`]),
+        ...(givenImages.postgresqlAgent === undefined
+          ? []
+          : [`--postgresql-agent-image=${givenImages.postgresqlAgent}`]),
+      ],
     },
     manifests: [
       ...['crds', 'metacontroller', 'deploy/generated/rbac', 'deploy/generated/events'].map((name) => join(root, name)),

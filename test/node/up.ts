@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
+import { thisBuild } from '../../hooks/server/build.ts'
 import { createNodeCluster } from './cluster.ts'
 import { startNodes } from './nodes.ts'
 import { obstacleToOwnNodes } from './requirements.ts'
@@ -69,12 +70,15 @@ async function bare() {
 /** What tests need to run on it. */
 function givenTo(): string {
   const { s3, controlPlane, versions, folder } = cluster
+  const { version } = thisBuild()
   const ca = join(folder, 's3.crt')
   writeFileSync(ca, s3.ca)
   const variables = {
     NODE_KUBECONFIG: controlPlane.kubeconfig,
     NODE_POSTGRESQL_VERSION: versions.postgresql,
     NODE_MYSQL_VERSION: versions.mysql,
+    NODE_SUITE_IMAGE: `operator-hooks:${version}`,
+    NODE_POSTGRESQL_AGENT_IMAGE: `operator-hooks-postgresql-agent:${version}`,
     NODE_S3_ENDPOINT: s3.endpoint,
     NODE_S3_BUCKET: s3.bucket,
     NODE_S3_CA_FILE: ca,
