@@ -17,7 +17,7 @@ import {
   useRecoveryPassword,
 } from './act.ts'
 import { type Decision, decide, type Observation } from './decide.ts'
-import { type Group, readGroup } from './group.ts'
+import { type Group, hostOf, ordinalOf, readGroup } from './group.ts'
 import { leavingBy } from './leaving.ts'
 import { observe, type View, viewOf } from './observe.ts'
 import { enter, keepRegistry } from './registry.ts'
@@ -170,16 +170,6 @@ function reasonOf(decision: Decision): string {
     default:
       return 'takes its course'
   }
-}
-
-/** Of a pod's name, or of a host name that begins with it: the number at its end. */
-function ordinalOf(name: string): number {
-  const [pod = ''] = name.split('.')
-  return Number(pod.slice(pod.lastIndexOf('-') + 1))
-}
-
-function hostOf({ name, domain }: Group, ordinal: number): string {
-  return `${name}-${ordinal}.${domain}`
 }
 
 /** The other members' servers, as far as they were asked. */

@@ -17,6 +17,8 @@ export interface Observation {
   quorum: boolean
   /** It is the one that takes writes. */
   primary: boolean
+  /** Ordinals of the members of the group that it is in, as it sees them; its own where it is in none. */
+  members: readonly number[]
   /** Transactions that it has: executed, or received from the group. */
   gtids: GtidSet
   /** It was in this Database's group before. */
@@ -69,7 +71,7 @@ export function decide(situation: Situation): Decision {
   return joined.length === 0 ? firstTime(situation) : again(joined, everyone, situation)
 }
 
-function joinTo(seeds: readonly number[], { own, peers }: Situation): Decision {
+function joinTo(seeds: readonly number[], { self, own, peers }: Situation): Decision {
   const primary = seeds.find((ordinal) => peers.get(ordinal)?.primary)
   if (primary === undefined) return wait(`the group of ${list(seeds)} has no primary that answers`)
   if (!own.joined) {
@@ -82,6 +84,9 @@ function joinTo(seeds: readonly number[], { own, peers }: Situation): Decision {
     return peer === undefined || !includes(peer.gtids, own.gtids)
   })
   if (ahead) return wait(`it has transactions that the group of ${list(seeds)} does not have`)
+  // What stopped at once is counted in until it was silent for five seconds. Who comes back before is not let in by the group
+  // ("Old incarnation found"), and hears of that only when 30 seconds are over.
+  if (peers.get(primary)?.members.includes(self)) return wait(`the group of ${list(seeds)} still counts it in`)
   return { action: 'join', primary, seeds }
 }
 

@@ -25,3 +25,13 @@ export function readGroup(file: string): Group {
   const [issue] = result.error.issues
   throw new Error(`${file}: ${issue?.path.join('.')}: ${issue?.message}`)
 }
+
+/** Of a pod's name, or of a host name that begins with it: the number at its end. */
+export function ordinalOf(name: string): number {
+  const [pod = ''] = name.split('.')
+  return Number(pod.slice(pod.lastIndexOf('-') + 1))
+}
+
+export function hostOf({ name, domain }: Group, ordinal: number): string {
+  return `${name}-${ordinal}.${domain}`
+}

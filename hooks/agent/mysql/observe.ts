@@ -1,5 +1,6 @@
 // What a server says of itself and of its group.
 import type { MemberState, Observation } from './decide.ts'
+import { ordinalOf } from './group.ts'
 import { comesFrom, parseGtids, unionOf } from './gtid.ts'
 import { readRegistry } from './registry.ts'
 import type { Server } from './server.ts'
@@ -36,7 +37,7 @@ export async function viewOf(server: Server): Promise<View> {
 
 /** All that a decision needs; `group` is the group's name. */
 export async function observe(server: Server, group: string): Promise<Observation> {
-  const { state, quorum, primary } = await viewOf(server)
+  const { state, quorum, primary, hosts } = await viewOf(server)
   const [said] = await server.query(`
     SELECT @@GLOBAL.gtid_executed AS executed,
       (SELECT GROUP_CONCAT(RECEIVED_TRANSACTION_SET) FROM performance_schema.replication_connection_status
@@ -48,6 +49,7 @@ export async function observe(server: Server, group: string): Promise<Observatio
     state,
     quorum,
     primary,
+    members: hosts.map(ordinalOf),
     gtids,
     joined: comesFrom(gtids, group),
     schemas: Number(said?.schemas) > 0,

@@ -10,6 +10,7 @@ const fresh: Observation = {
   state: 'OFFLINE',
   quorum: false,
   primary: false,
+  members: [],
   gtids: parseGtids(''),
   joined: false,
   schemas: false,
@@ -60,6 +61,17 @@ t.test('who is new takes a clone, who was there before only what he lacks', asyn
   )
   t.same(decide(situation(1, member(5, [0, 1, 2]), peers)), { action: 'join', primary: 0, seeds: [0, 2] })
   t.match(decide(situation(1, fresh, { 2: online(9, [0, 2]) })), { action: 'wait', reason: /no primary/ })
+})
+
+t.test('who is back before the group knows that it was gone joins when it does', async (t) => {
+  const group = (members: readonly number[]) => ({
+    0: { ...online(9, [0, 1, 2], true), members },
+    2: { ...online(9, [0, 1, 2]), members: [0, 1, 2] },
+  })
+  const own = member(9, [0, 1, 2])
+  t.match(decide(situation(1, own, group([0, 1, 2]))), { action: 'wait', reason: /still counts it in/ })
+  t.match(decide(situation(1, own, group([0, 2]))), { action: 'join' }, 'by the primary, who is asked to let it in')
+  t.match(decide(situation(1, fresh, group([0, 1, 2]))), { action: 'clone' }, 'a copy can be taken meanwhile')
 })
 
 t.test('no data of its own is thrown away', async (t) => {
@@ -198,6 +210,7 @@ class World {
       state,
       quorum: true,
       primary: current?.primary === ordinal,
+      members: [...(current?.members ?? [])],
       gtids,
       ...own,
       registry: this.registryOf(data),
