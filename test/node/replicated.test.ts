@@ -28,7 +28,7 @@ interface Engine {
   hold: string
   /** What the server's processes are called. */
   process: string
-  /** How many wait for it. */
+  /** How many dumps wait for it: the application may, too. */
   waiting: string
   exporterPort: number
   up: RegExp
@@ -59,7 +59,7 @@ const engines: Engine[] = [
     administrator: 'bash /scripts/client.sh --database=app --execute="$1"',
     hold: 'LOCK TABLES notes WRITE; SELECT SLEEP(900)',
     waiting:
-      "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock' AND INFO LIKE '%notes%'",
+      "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock' AND INFO LIKE '%notes%' AND USER <> 'app'",
     exporterPort: 9104,
     up: /^mysql_up 1$/m,
   },
