@@ -59,7 +59,7 @@ const engines: Engine[] = [
     administrator: 'bash /scripts/client.sh --database=app --execute="$1"',
     hold: 'LOCK TABLES notes WRITE; SELECT SLEEP(900)',
     waiting:
-      "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock' AND INFO LIKE '%notes%' AND USER <> 'app'",
+      "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%metadata lock' AND USER <> 'app'",
     exporterPort: 9104,
     up: /^mysql_up 1$/m,
   },
