@@ -6,7 +6,7 @@ import { clientPod, untilServed } from './client.ts'
 import { obstacleToMembers } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
-const reason = obstacleToMembers('suite')
+const reason = obstacleToMembers('NODE_SUITE_IMAGE')
 if (reason !== undefined) {
   t.test('MySQL groups in real pods', { skip: reason }, async () => {})
 } else {

@@ -10,7 +10,7 @@ import type { NodeCluster } from './cluster.ts'
 import { obstacleToMembers } from './requirements.ts'
 import { suiteOnNodes } from './suite.ts'
 
-const reason = obstacleToMembers('postgresqlAgent')
+const reason = obstacleToMembers('NODE_POSTGRESQL_AGENT_IMAGE')
 if (reason !== undefined) {
   t.test('replicated PostgreSQL in real pods', { skip: reason }, async () => {})
 } else {
@@ -223,7 +223,6 @@ async function growAndShrink(t: Test, cluster: NodeCluster): Promise<void> {
   })
 }
 
-/** A namespace that enforces "restricted", with a pod to connect from. */
 /** How many nodes take pods. */
 async function freeNodes(cluster: NodeCluster): Promise<number> {
   const { items } = JSON.parse(await cluster.kubectl('get', 'nodes', '-ojson')) as {
@@ -234,6 +233,7 @@ async function freeNodes(cluster: NodeCluster): Promise<number> {
   }).length
 }
 
+/** A namespace that enforces "restricted", with a pod to connect from. */
 async function openWorld(cluster: NodeCluster, name: string) {
   const namespace = await cluster.namespace(name)
   const reference = databaseAt(namespace, 'db')

@@ -6,10 +6,12 @@ import { hasProgram } from './debian.ts'
 /** The kubeconfig of a cluster that is there, to run on instead of nodes of our own. */
 export const givenKubeconfig = process.env.NODE_KUBECONFIG || undefined
 
-/** The suite's own images as nodes of that cluster get them, for what takes one: members of replicated databases. */
-export const givenImages = {
-  suite: process.env.NODE_SUITE_IMAGE || undefined,
-  postgresqlAgent: process.env.NODE_POSTGRESQL_AGENT_IMAGE || undefined,
+/**
+ * The suite's own image of that variable, as nodes of that cluster get it: members of replicated databases begin with one.
+ * Empty where it is not told, and on nodes of our own, which have the images under their usual names.
+ */
+export function givenImage(variable: 'NODE_SUITE_IMAGE' | 'NODE_POSTGRESQL_AGENT_IMAGE'): string {
+  return givenKubeconfig === undefined ? '' : (process.env[variable] ?? '')
 }
 
 /** What is in the way of a test that runs on any cluster, in one sentence; undefined when nothing is. */
@@ -23,9 +25,9 @@ export function obstacleToOwnNodes(): string | undefined {
 }
 
 /** The same for a test of databases with members, whose pods begin with one of the suite's own images. */
-export function obstacleToMembers(image: keyof typeof givenImages): string | undefined {
-  if (givenKubeconfig === undefined || givenImages[image] !== undefined) return obstacle()
-  return `a cluster was given, and ${image === 'suite' ? 'NODE_SUITE_IMAGE' : 'NODE_POSTGRESQL_AGENT_IMAGE'} does not say where it gets the image from`
+export function obstacleToMembers(variable: Parameters<typeof givenImage>[0]): string | undefined {
+  if (givenKubeconfig === undefined || givenImage(variable) !== '') return obstacle()
+  return `a cluster was given, and ${variable} does not say where it gets the image from`
 }
 
 function obstacleToNodes(): string | undefined {

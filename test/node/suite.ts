@@ -5,7 +5,7 @@ import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { versions } from '../scenarios/database.ts'
 import { createNodeCluster, type NodeCluster } from './cluster.ts'
 import { createGivenCluster } from './given.ts'
-import { givenImages, givenKubeconfig } from './requirements.ts'
+import { givenImage, givenKubeconfig } from './requirements.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -46,10 +46,9 @@ export async function startSuite(
         '--auth=none',
         `--credential-keys-file=${keys}`,
         '--events',
-        ...(givenImages.suite === undefined ? [] : [`--suite-image=${givenImages.suite}`]),
-        ...(givenImages.postgresqlAgent === undefined
-          ? []
-          : [`--postgresql-agent-image=${givenImages.postgresqlAgent}`]),
+        // Empty, they are what they are unless given.
+        `--suite-image=${givenImage('NODE_SUITE_IMAGE')}`,
+        `--postgresql-agent-image=${givenImage('NODE_POSTGRESQL_AGENT_IMAGE')}`,
       ],
     },
     manifests: [
