@@ -51,7 +51,6 @@ async function threeMembers(t: Test, cluster: NodeCluster): Promise<void> {
     await sql('db', "INSERT INTO notes VALUES (1, 'first')")
     // On each of them: nobody knows which one the Service asks.
     await world.untilEverywhere('SELECT text FROM notes', 'first')
-    await untilServed(cluster, () => sql('db-readonly', 'SELECT 1'))
     const question = 'SELECT pg_is_in_recovery()'
     const answers = new Set<string>()
     for (let n = 0; n < 6; n++) answers.add(await sql('db-readonly', question))
@@ -314,6 +313,8 @@ async function openWorld(cluster: NodeCluster, name: string) {
       await untilCondition(cluster, reference, 'Ready', 'True')
       await untilCondition(cluster, reference, 'Replicated', 'True')
       await untilCondition(cluster, reference, 'PrimaryAvailable', 'True')
+      await untilServed(cluster, () => connect('db', 'SELECT 1'))
+      await untilServed(cluster, () => connect('db-readonly', 'SELECT 1'))
     },
     /** The name of the pod that takes writes now, once it is another one. */
     untilOtherPrimary: (before: string) =>
