@@ -104,3 +104,54 @@ t.test(
     t.notMatch(log(), /Secret/, 'no password is in the log')
   },
 )
+
+t.test(
+  'a member of a group that becomes the primary changes no account that is as it should be',
+  { skip: version === undefined && 'there is no MySQL' },
+  async (t) => {
+    const { root, put, lay, shell, script, start } = await stage(t)
+    const spec = { engine: 'mysql', version, replicas: 3, resources: { limits: { memory: '1Gi' } } }
+    const appPassword = `first ' \\ "secret"`
+    lay(scriptsOf(spec))
+    put('app/username', 'app')
+    put('app/password', appPassword)
+    put('superuser/superuser-password', '')
+    put('superuser/monitor-password', 'MonitorSecret1')
+    put('superuser/operator-password', 'OperatorSecret1')
+    const initialized = shell('mysqld', [`--defaults-file=${root}/etc/my.cnf`, '--initialize-insecure'])
+    t.equal(initialized.status, 0, initialized.stderr)
+    await start()
+    const ask = (statement: string) => shell('bash', [join(root, 'scripts/client.sh'), `--execute=${statement}`])
+    const transactions = () => ask('SELECT @@GLOBAL.gtid_executed').stdout
+    const accounts = () => {
+      const { status, stderr } = script('accounts.sh')
+      t.equal(status, 0, stderr)
+      return transactions()
+    }
+    const grants = (account: string) => ask(`SHOW GRANTS FOR '${account}'@'%'`).stdout
+
+    put('run/role', 'replica')
+    const before = transactions()
+    t.equal(accounts(), before, 'a replica has them from the primary')
+    put('run/role', 'primary')
+    const made = accounts()
+    t.not(made, before)
+    t.match(grants('app'), /GRANT ALL PRIVILEGES ON `app`/)
+    t.equal(accounts(), made, 'nothing is to be done a second time')
+
+    t.equal(ask("REVOKE DROP ON app.* FROM 'app'@'%'").status, 0)
+    t.not(accounts(), made)
+    t.match(grants('app'), /GRANT ALL PRIVILEGES ON `app`/, 'what was taken away by hand is there again')
+
+    t.equal(ask("DROP USER 'monitor'@'%'").status, 0)
+    accounts()
+    t.match(grants('monitor'), /GRANT PROCESS/, 'and who was dropped')
+
+    put('app/password', 'SecondSecret')
+    const rotated = accounts()
+    const login = ['--no-defaults', `--socket=${root}/run/mysqld.sock`, '--user=app', '--execute=DO 0']
+    t.equal(shell('mysql', [...login, '--password=SecondSecret']).status, 0, 'a new password is in force')
+    t.not(shell('mysql', [...login, `--password=${appPassword}`]).status, 0)
+    t.equal(accounts(), rotated)
+  },
+)

@@ -1,17 +1,19 @@
 // The accounts of MySQL: those of applications, of exporters, and of the operator that makes further users.
 import type { Database } from '../../schema.ts'
 import { monitor, operator, paths } from '../engine.ts'
-import { copyAccountScript } from './copy-scripts.ts'
+import { copyAccount, copyAccountScript, isCopied } from './copy-scripts.ts'
 
 /**
- * Bash: makes them as the mounted credentials say, as often as it is run. With `keepsPrevious` the administrator's password
- * before a rotation stays good: where there are several members, their files change at different times.
+ * Bash: makes them as the mounted credentials say, as often as it is run. In a `group` the administrator's password before a
+ * rotation stays good, since the files of members change at different times; and what is there already is left alone.
  */
 export function accountsScript(
   db: Database,
-  { keepsPrevious = false, state }: { keepsPrevious?: boolean; state: 'open' | 'closed' },
+  { group = false, state }: { group?: boolean; state: 'open' | 'closed' },
 ): string {
-  const retain = keepsPrevious ? ' RETAIN CURRENT PASSWORD' : ''
+  const retain = group ? ' RETAIN CURRENT PASSWORD' : ''
+  // While it is closed nobody can log in, and accounts are made anew afterwards.
+  const remembers = group && state === 'open'
   return String.raw`
 # Escapes a text for a string literal of SQL.
 literal() {
@@ -30,15 +32,54 @@ ALTER USER IF EXISTS 'root'@'localhost' IDENTIFIED BY $password${retain}, 'root'
 SQL
 fi
 username=$(literal ${paths.app}/username)
-password=$(literal ${paths.app}/password)
+${remembers ? leaveUnchanged(db) : ''}password=$(literal ${paths.app}/password)
 client <<SQL
 CREATE DATABASE IF NOT EXISTS \`${db.spec.credentials.database}\`;
 CREATE USER IF NOT EXISTS $username@'%' IDENTIFIED BY $password ACCOUNT LOCK;
 ALTER USER $username@'%' IDENTIFIED BY $password ACCOUNT ${state === 'open' ? 'UNLOCK' : 'LOCK'};
 GRANT ALL ON \`${db.spec.credentials.database.replaceAll('_', '\\\\_')}\`.* TO $username@'%';
 SQL
-${monitorScript}${operatorScript(db.spec.credentials.database)}${copyAccountScript(db)}`
+${monitorScript}${operatorScript(db.spec.credentials.database)}${copyAccountScript(db)}${remembers ? rememberScript : ''}`
 }
+
+// A statement about accounts keeps everybody from logging in to the server until its group has agreed on it, another member
+// included whose connection of the group waits for that in turn: with 9.7.4 and a member that joined just then, nothing could
+// be written for 30 to 47 seconds. So a member that becomes the primary finds out whether there is anything to be made.
+function leaveUnchanged(db: Database): string {
+  const copies = isCopied(db)
+  return `
+# What accounts are and may do, and what made them so; nothing where one is missing.
+made() {
+  { cat ${paths.scripts}/accounts.sh && client <<SQL
+SET SESSION print_identified_with_as_hex = ON;
+${['$username', ...[monitor, operator, ...(copies ? [copyAccount] : [])].map(({ username }) => `'${username}'`)]
+  .map((account) => `SHOW CREATE USER ${account}@'%'; SHOW GRANTS FOR ${account}@'%';`)
+  .join('\n')}
+SQL
+  } 2>/dev/null | sha256sum | cut -d ' ' -f 1
+}
+# lets_in USERNAME PASSWORD_FILE
+lets_in() { ACCOUNT=$1 PASSWORD_FILE=$2 client --execute='DO 0' 2>/dev/null; }
+known=$(client --execute='SELECT made FROM operator_hooks.accounts' 2>/dev/null || true)
+if [ -n "$known" ] && [ "$known" = "$(made)" ] && lets_in "$(cat ${paths.app}/username)" ${paths.app}/password${[
+    monitor,
+    operator,
+    ...(copies ? [copyAccount] : []),
+  ]
+    .map(({ username, key }) => ` && lets_in ${username} ${paths.superuser}/${key}`)
+    .join('')}; then
+  exit 0
+fi
+`
+}
+
+const rememberScript = `
+client <<SQL
+CREATE DATABASE IF NOT EXISTS operator_hooks;
+CREATE TABLE IF NOT EXISTS operator_hooks.accounts (id INT PRIMARY KEY, made CHAR(64) NOT NULL);
+REPLACE INTO operator_hooks.accounts VALUES (1, '$(made)');
+SQL
+`
 
 // Statistics, and no row of anybody's tables, which it could read once.
 const monitorScript = `

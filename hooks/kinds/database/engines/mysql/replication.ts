@@ -48,7 +48,7 @@ export const groupReplication: Replication = {
     'accounts.sh': `
 # Accounts reach the other members from the primary; the agent says which that is.
 if [ "$(cat ${roleFile} 2>/dev/null)" != primary ]; then exit 0; fi
-${accountsScript(db, { keepsPrevious: true, state: isFilling(db) ? 'closed' : 'open' })}`,
+${accountsScript(db, { group: true, state: isFilling(db) ? 'closed' : 'open' })}`,
     'client.sh': clientScript,
   }),
   watched: [roleFile],
@@ -240,12 +240,13 @@ state=$(bash ${paths.scripts}/client.sh --execute="SELECT MEMBER_STATE FROM perf
 `
 
 // As a single server's, but for the time of a rotation in which this member's files and the group are not of one mind.
-// Who is not let in has read nothing of its input yet.
+// Who is not let in has read nothing of its input yet. With ACCOUNT and PASSWORD_FILE it is somebody else who asks.
 const clientScript = `
 options=$(mktemp) errors=$(mktemp)
 trap 'rm -f "$options" "$errors"' EXIT
 connect() {
-  printf '[client]\\nuser=root\\npassword="%s"\\nsocket=${socket}\\n' "$(cat "$1")" >"$options"
+  # https://dev.mysql.com/doc/refman/8.4/en/option-files.html#option-file-syntax
+  printf '[client]\\nuser="%s"\\npassword="%s"\\nsocket=${socket}\\n' "\${ACCOUNT:-root}" "$(sed 's/\\\\/&&/g' "$1")" >"$options"
   shift
   mysql --defaults-extra-file="$options" --protocol=socket --connect-timeout=5 --batch --skip-column-names "$@"
 }
