@@ -23,6 +23,12 @@ export interface EnginesOptions {
 
 const measured = ['ready', 'throughput']
 
+/** How many members, and in how many seconds they should be Ready. */
+const readyGoals = [
+  [1, 15],
+  [3, 30],
+] as const
+
 /** On a cluster of its own. */
 export function benchEngines(options: EnginesOptions): Promise<Section> {
   const unknown = options.only.find((name) => !measured.includes(name))
@@ -36,11 +42,7 @@ async function measureOn(cluster: NodeCluster, { engines, repeat, only }: Engine
   const loads: Table['rows'][number][] = []
   const goals: Section['goals'][number][] = []
   for (const engine of engines) {
-    for (const [members, limit] of [
-      [1, 15],
-      [3, 30],
-    ] as const) {
-      if (!wanted('ready')) break
+    for (const [members, limit] of wanted('ready') ? readyGoals : []) {
       const seconds = await attempts(`${engine}, ${members} members until Ready`, repeat, () =>
         timeToReady(cluster, engine, members),
       )
@@ -50,8 +52,8 @@ async function measureOn(cluster: NodeCluster, { engines, repeat, only }: Engine
       const what = `${engine}, ${members === 1 ? 'one member' : `${members} members`}: median from apply to Ready`
       goals.push({ what, value: median(seconds), limit, unit: 's', sense: 'at most' })
     }
-    for (const { title, ...shape } of shapes.filter(({ of = engine }) => of === engine)) {
-      if (!wanted('throughput')) break
+    const loaded = wanted('throughput') ? shapes.filter(({ of = engine }) => of === engine) : []
+    for (const { title, ...shape } of loaded) {
       const rounds = await throughput(cluster, engine, title, shape, repeat)
       if (rounds.length === 0) continue
       const ratios = rounds.map(({ pod, bare }) => pod / bare)

@@ -17,7 +17,7 @@ import { parcel } from '../sdk/parcel.ts'
 import { wholeOldSpecs } from '../sdk/parcels.ts'
 import { isApiError } from './client.ts'
 import { answers, freePort, startControlPlane, untilUp } from './controlplane.ts'
-import { untilServed } from './manifests.ts'
+import { untilKindServed } from './manifests.ts'
 import type { Component } from './workplace.ts'
 
 const plane = await startControlPlane({ faults: false })
@@ -43,7 +43,7 @@ const crds = [
   ...made.filter(({ kind }) => kind === 'CustomResourceDefinition'),
 ]
 for (const crd of crds) await client.create(crd, '?fieldValidation=Strict')
-for (const crd of crds) await untilServed(client, crd)
+for (const crd of crds) await untilKindServed(client, crd)
 for (const object of made.filter(({ kind }) => kind !== 'CustomResourceDefinition')) {
   await client.create(object, '?fieldValidation=Strict')
 }

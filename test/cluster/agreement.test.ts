@@ -6,7 +6,7 @@ import { copy } from '../../hooks/simulator/json.ts'
 import { patches, refused, taken, thingCrd, things } from '../simulator/samples.ts'
 import { ensureBinaries } from './build.ts'
 import { startControlPlane } from './controlplane.ts'
-import { untilServed } from './manifests.ts'
+import { untilKindServed } from './manifests.ts'
 
 await ensureBinaries()
 
@@ -22,7 +22,7 @@ t.test('the simulated API server stores and refuses what the real one does', { t
     await server.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
     await server.create(thingCrd)
   }
-  await untilServed(real, thingCrd)
+  await untilKindServed(real, thingCrd)
 
   const within = (object: KubernetesObject) => ({ ...object, metadata: { ...object.metadata, namespace } })
   const compare = async (what: string, ask: (server: typeof real | typeof simulated) => Promise<KubernetesObject>) => {

@@ -10,7 +10,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { type Binaries, ensureBinaries } from './build.ts'
 import { type Client, connect } from './client.ts'
-import { documents, untilServed } from './manifests.ts'
+import { documents, untilKindServed } from './manifests.ts'
 import { type CountingProxy, startProxy } from './proxy.ts'
 import { type Component, openWorkplace, type Usage, type Workplace } from './workplace.ts'
 
@@ -199,7 +199,7 @@ async function startIn(workplace: Workplace, binaries: Binaries, options: Contro
     ...(playedNodes.length === 0 ? [] : storageClasses.map((storageClass) => client.create(storageClass))),
     ...crds.map((crd) => client.create(crd)),
   ])
-  await Promise.all(crds.map((crd) => untilServed(client, crd)))
+  await Promise.all(crds.map((crd) => untilKindServed(client, crd)))
   const players = [controllerManager, scheduler, ...kwok]
   await untilUp('the nodes', players, async () =>
     (await client.list({ apiVersion: 'v1', kind: 'Node' })).every(isReady),

@@ -14,7 +14,7 @@ import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import { monitored, specimen, validSpec } from '../generate/specimen.ts'
 import { isApiError } from './client.ts'
 import { metacontrollerUser, startControlPlane } from './controlplane.ts'
-import { untilServed } from './manifests.ts'
+import { untilKindServed } from './manifests.ts'
 
 const plane = await startControlPlane({ nodes: 0, faults: false })
 t.teardown(() => plane.stop())
@@ -29,7 +29,7 @@ t.test('every CRD is taken as it is and is structural', { timeout: 120_000 }, as
   for (const composite of composites) {
     const crd = plain(customResourceDefinition(composite))
     await client.create(crd, strict)
-    await untilServed(client, crd)
+    await untilKindServed(client, crd)
     const stored = await client.get({ ...crd, name: String(crd.metadata.name) })
     const conditions = isRecord(stored?.status) ? JSON.stringify(stored.status.conditions) : ''
     t.match(conditions, 'Established')

@@ -16,7 +16,7 @@ import { timesAround } from '../../hooks/sdk/schedule.ts'
 import { recordingShell } from '../cli/shell.ts'
 import { ensureCrds } from './build.ts'
 import { createControlPlaneCluster } from './cluster.ts'
-import { documents, untilServed } from './manifests.ts'
+import { documents, untilKindServed } from './manifests.ts'
 
 const allDecorators = suite.filter((one) => one.controller === 'decorator')
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -111,7 +111,7 @@ t.test('its API comes later, and it goes to work by itself', { timeout: 300_000 
     .flatMap((file) => documents(file))
     .filter(({ kind, spec }) => kind === 'CustomResourceDefinition' && isWanted(spec))
   await Promise.all(objects.map((crd) => client.create(crd)))
-  await Promise.all(objects.map((crd) => untilServed(client, crd)))
+  await Promise.all(objects.map((crd) => untilKindServed(client, crd)))
   const arrivedAt = Date.now()
   await Promise.all(attachments.map(({ title, reference }) => cluster.until(title, () => client.get(reference), 240)))
   const seconds = (from: number, to: number) => `${((to - from) / 1000).toFixed(1)} s`

@@ -4,7 +4,7 @@ import { basename, extname, join, sep } from 'node:path'
 import { isRecord, type KubernetesObject } from '../../hooks/sdk/kubernetes.ts'
 import type { Client } from './client.ts'
 import { eventsUser, metacontrollerUser } from './controlplane.ts'
-import { documents, untilServed } from './manifests.ts'
+import { documents, untilKindServed } from './manifests.ts'
 
 export interface Suite {
   /** Objects, or folders whose YAML files (of all levels) hold them; a folder that does not exist holds none. */
@@ -44,7 +44,7 @@ export async function installSuite(
   for (const step of steps) {
     applied.push(...(await Promise.all(step.map((object) => client.replace(object)))))
     await Promise.all(
-      step.filter(({ kind }) => kind === 'CustomResourceDefinition').map((crd) => untilServed(client, crd)),
+      step.filter(({ kind }) => kind === 'CustomResourceDefinition').map((crd) => untilKindServed(client, crd)),
     )
   }
   return applied

@@ -26,7 +26,7 @@ function asManifest(value: unknown, path: string): KubernetesObject {
  * Waits until every version of a CRD is established and really served. Throws at once where its schema is not
  * structural, for then it never will be.
  */
-export async function untilServed(client: Client, crd: KubernetesObject): Promise<void> {
+export async function untilKindServed(client: Client, crd: KubernetesObject): Promise<void> {
   const reference = referenceOf(crd)
   for (const started = Date.now(); Date.now() - started < 30_000; ) {
     const now = await client.get(reference)

@@ -17,7 +17,7 @@ import {
   metacontrollerProcess,
   untilUp,
 } from '../cluster/controlplane.ts'
-import { documents, untilServed } from '../cluster/manifests.ts'
+import { documents, untilKindServed } from '../cluster/manifests.ts'
 import { openWorkplace } from '../cluster/workplace.ts'
 import type { NodeCluster, NodeClusterOptions } from './cluster.ts'
 import type { S3 } from './nodes.ts'
@@ -114,7 +114,7 @@ async function connectTo(kubeconfig: string): Promise<ControlPlane> {
     const there = await Promise.all(crds.map((crd) => client.get(referenceOf(crd))))
     const missing = crds.filter((_, index) => there[index] === undefined)
     for (const crd of missing) await client.create(crd)
-    await Promise.all(crds.map((crd) => untilServed(client, crd)))
+    await Promise.all(crds.map((crd) => untilKindServed(client, crd)))
     const metacontroller = metacontrollerProcess(
       workplace,
       [
