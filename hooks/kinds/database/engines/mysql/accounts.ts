@@ -46,30 +46,27 @@ ${monitorScript}${operatorScript(db.spec.credentials.database)}${copyAccountScri
 // included whose connection of the group waits for that in turn: with 9.7.4 and a member that joined just then, nothing could
 // be written for 30 to 47 seconds. So a member that becomes the primary finds out whether there is anything to be made.
 function leaveUnchanged(db: Database): string {
-  const copies = isCopied(db)
+  const others = [monitor, operator, ...(isCopied(db) ? [copyAccount] : [])]
+  const shown = ['$username', ...others.map(({ username }) => `'${username}'`)].map(
+    (account) => `SHOW CREATE USER ${account}@'%'; SHOW GRANTS FOR ${account}@'%';`,
+  )
+  const logins = [
+    `"$(cat ${paths.app}/username)" ${paths.app}/password`,
+    ...others.map(({ username, key }) => `${username} ${paths.superuser}/${key}`),
+  ]
   return `
-# What accounts are and may do, and what made them so; nothing where one is missing.
+# A digest of what accounts are and may do, and of what made them so.
 made() {
   { cat ${paths.scripts}/accounts.sh && client <<SQL
 SET SESSION print_identified_with_as_hex = ON;
-${['$username', ...[monitor, operator, ...(copies ? [copyAccount] : [])].map(({ username }) => `'${username}'`)]
-  .map((account) => `SHOW CREATE USER ${account}@'%'; SHOW GRANTS FOR ${account}@'%';`)
-  .join('\n')}
+${shown.join('\n')}
 SQL
   } 2>/dev/null | sha256sum | cut -d ' ' -f 1
 }
 # lets_in USERNAME PASSWORD_FILE
 lets_in() { ACCOUNT=$1 PASSWORD_FILE=$2 client --execute='DO 0' 2>/dev/null; }
 known=$(client --execute='SELECT made FROM operator_hooks.accounts' 2>/dev/null || true)
-if [ -n "$known" ] && [ "$known" = "$(made)" ] && lets_in "$(cat ${paths.app}/username)" ${paths.app}/password${[
-    monitor,
-    operator,
-    ...(copies ? [copyAccount] : []),
-  ]
-    .map(({ username, key }) => ` && lets_in ${username} ${paths.superuser}/${key}`)
-    .join('')}; then
-  exit 0
-fi
+if [ -n "$known" ] && [ "$known" = "$(made)" ] && ${logins.map((login) => `lets_in ${login}`).join(' && ')}; then exit 0; fi
 `
 }
 
