@@ -8,6 +8,9 @@ export const recoveryUser = 'replication'
 /** What joining takes: at most the time until the group has taken the member in. What it lacks comes afterwards. */
 const startMilliseconds = 120_000
 
+/** How long a server that joins waits to be let in by another, at most. */
+const loginSeconds = 3
+
 /** What it takes until another is the primary, at most. */
 const handOverMilliseconds = 20_000
 
@@ -26,7 +29,6 @@ export async function bootstrap(own: Own, first: string | undefined): Promise<vo
     // a new member whose clone fails would else be content with the logs, and be a member without that data.
     if (first !== undefined) await root.query(`SET GLOBAL gtid_purged = '+${first}:1'`)
   })
-  await lead(own, true)
   await own.root.query('SET GLOBAL group_replication_bootstrap_group = ON')
   try {
     await own.root.query('START GROUP_REPLICATION', [], startMilliseconds)
@@ -48,22 +50,23 @@ export async function join(own: Own, { self, primary, seeds }: Joining): Promise
   await root.query('SET GLOBAL group_replication_group_seeds = ?', [seeds.join()])
   // Before it joins, so that nobody who has all transactions fails to know of it.
   await enter(primary, self)
-  await lead(own, await isLedByOne(primary))
-  await root.query('START GROUP_REPLICATION', [], startMilliseconds)
+  await startJoining(own)
 }
 
-// With every member a leader of the consensus, others wait for the turns of one that is silent or is about to join: 0.1 to 1 s
-// for each transaction, where with the primary alone it is 5 ms. Who joins has to be as the group was begun.
-// https://dev.mysql.com/doc/refman/8.4/en/group-replication-single-consensus-leader.html
-async function lead({ root }: Own, alone: boolean): Promise<void> {
-  await root.query(`SET GLOBAL group_replication_paxos_single_leader = ${alone ? 'ON' : 'OFF'}`)
-}
-
-async function isLedByOne(member: Server): Promise<boolean> {
-  const [row] = await member.query(
-    'SELECT WRITE_CONSENSUS_SINGLE_LEADER_CAPABLE AS one FROM performance_schema.replication_group_communication_information',
-  )
-  return Number(row?.one ?? 0) === 1
+/**
+ * Starts replication as a member of a group that is there. The one thread of a server that does its part in the group also logs
+ * in to the others, and waits for an answer as long as `net_read_timeout` says, 30 s: while it does, nobody commits. And nobody
+ * is let in by a server whose statement about accounts waits to be committed. So it does not wait long.
+ */
+async function startJoining({ root }: Own): Promise<void> {
+  const [{ before } = {}] = await root.query('SELECT @@GLOBAL.net_read_timeout AS `before`')
+  await root.query('SET GLOBAL net_read_timeout = ?', [loginSeconds])
+  try {
+    await root.query('START GROUP_REPLICATION', [], startMilliseconds)
+  } finally {
+    // What was left by an agent that was killed is nobody's wish.
+    await root.query(`SET GLOBAL net_read_timeout = ${Number(before) === loginSeconds ? 'DEFAULT' : Number(before)}`)
+  }
 }
 
 export interface Cloning {
