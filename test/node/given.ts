@@ -77,12 +77,24 @@ export async function createGivenCluster(
         // While Metacontroller and the hooks still run, for they take finalizers off.
         for (const name of namespaces)
           await kubectl('delete', 'namespace', name, '--ignore-not-found', '--timeout=240s')
-        for (const object of [...cluster.installed].reverse()) await removed(referenceOf(object))
-        for (const name of made) if (name !== undefined) await removed({ ...namespaceType, name })
+        const references = [...cluster.installed].reverse().map(referenceOf)
+        for (const name of made) if (name !== undefined) references.push({ ...namespaceType, name })
+        for (const reference of references) await removed(reference)
+        // Whoever installs the suite anew, the next file of a run, would find what is going.
+        for (const reference of references) {
+          await cluster.until(`${reference.kind} ${reference.name} is gone`, () => gone(reference), 240)
+        }
       } finally {
         await cluster.stop()
       }
     },
+  }
+
+  async function gone(reference: ObjectReference): Promise<boolean> {
+    return client.get(reference).then(
+      (found) => found === undefined,
+      (error: { code?: number }) => error.code === 404,
+    )
   }
 
   async function removed(reference: ObjectReference): Promise<void> {
