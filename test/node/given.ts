@@ -82,19 +82,13 @@ export async function createGivenCluster(
         for (const reference of references) await removed(reference)
         // Whoever installs the suite anew, the next file of a run, would find what is going.
         for (const reference of references) {
-          await cluster.until(`${reference.kind} ${reference.name} is gone`, () => gone(reference), 240)
+          const gone = async () => (await client.get(reference)) === undefined
+          await cluster.until(`${reference.kind} ${reference.name} is gone`, gone, 240)
         }
       } finally {
         await cluster.stop()
       }
     },
-  }
-
-  async function gone(reference: ObjectReference): Promise<boolean> {
-    return client.get(reference).then(
-      (found) => found === undefined,
-      (error: { code?: number }) => error.code === 404,
-    )
   }
 
   async function removed(reference: ObjectReference): Promise<void> {

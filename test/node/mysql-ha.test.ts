@@ -75,19 +75,21 @@ if (reason !== undefined) {
         },
         60,
       )
+    /** The members of its group and their states, as each of them sees it. */
+    const viewsOf = (members: readonly string[]) =>
+      Promise.all(
+        members.map((pod) =>
+          askMember(
+            pod,
+            'SELECT GROUP_CONCAT(MEMBER_HOST, MEMBER_STATE, MEMBER_ROLE ORDER BY 1) FROM performance_schema.replication_group_members',
+          ),
+        ),
+      )
     /** One group and one writable member, whoever is asked. */
     const oneGroup = async (t: Test, members: readonly string[]) => {
-      const view =
-        'SELECT GROUP_CONCAT(MEMBER_HOST, MEMBER_STATE, MEMBER_ROLE ORDER BY 1) FROM performance_schema.replication_group_members'
-      // Who left its group is a member until the others have agreed on it, and its pod is gone before.
-      await cluster.until(
-        `all see the same group, in which ${members.length} are`,
-        async () => {
-          const views = await Promise.all(members.map((pod) => askMember(pod, view)))
-          return new Set(views).size === 1 && views[0]?.match(/ONLINE/g)?.length === members.length
-        },
-        60,
-      )
+      const views = await viewsOf(members)
+      t.equal(new Set(views).size, 1, 'all see the same group')
+      t.equal(views[0]?.match(/ONLINE/g)?.length, members.length, 'in which all are')
       const closed = await Promise.all(members.map((pod) => askMember(pod, 'SELECT @@GLOBAL.super_read_only')))
       t.equal(closed.filter((text) => text === '0').length, 1, 'one takes writes')
     }
@@ -108,6 +110,7 @@ if (reason !== undefined) {
       untilMembers,
       untilRows,
       pods,
+      viewsOf,
       oneGroup,
     }
   }
@@ -306,6 +309,10 @@ if (reason !== undefined) {
     await db.untilMembers(2)
     await db.write(3)
     await db.untilRows(db.pods(2), 3)
+    // Who left is a member until the others have agreed on it, and its pod is gone before.
+    await cluster.until('the others see that it left', async () =>
+      (await db.viewsOf(db.pods(2))).every((view) => !view.includes('db-2.')),
+    )
     await db.oneGroup(t, db.pods(2))
     const entered = await db.askMember('db-0', 'SELECT GROUP_CONCAT(ordinal ORDER BY 1) FROM operator_hooks.members')
     t.equal(entered, '0,1', 'nobody waits for the one that left')
